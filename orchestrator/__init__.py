@@ -1,0 +1,38 @@
+"""Run Markdown workflows as recursive language model calls over a workspace of agent skills.
+
+The names below are loaded when first used: importing this package loads nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.app import arun, load_skills, load_workflow, run
+    from orchestrator.memory.usage import UsageStore
+    from orchestrator.values import RunResult
+
+__version__ = "0.1.0"
+__all__ = ["RunResult", "UsageStore", "arun", "load_skills", "load_workflow", "run"]
+
+_HOMES = {
+    "RunResult": "orchestrator.values",
+    "UsageStore": "orchestrator.memory.usage",
+    "arun": "orchestrator.app",
+    "load_skills": "orchestrator.app",
+    "load_workflow": "orchestrator.app",
+    "run": "orchestrator.app",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

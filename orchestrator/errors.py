@@ -1,0 +1,131 @@
+"""The error tree: whose fault it is decides who sees it and which exit code it has.
+
+    OrchestratorError
+    ├── UserError            the user's: shown on stderr, exit 2
+    │   ├── UsageError       a command line or argument that means nothing
+    │   ├── DocumentError    a workflow, SKILL.md or manifest; carries every problem of the file
+    │   ├── InputError       inputs that do not meet their schema
+    │   └── WorkspaceError   a workspace that can't be read or written (read-only, full)
+    ├── CallError            a call of a cell failed: raised in that cell, shown to its author
+    ├── WorldError           the machine's: exit 69
+    │   ├── EnvironmentUnavailable   no environment of the asked kind works here
+    │   ├── ModelUnavailable         nothing answers prompts
+    │   └── WorkerLost               a worker ended while it was asked something
+    └── PolicyError          the run may not go on
+        ├── BudgetExhausted  a limit is reached: exit 4
+        └── Denied           not allowed: exit 5
+
+A cell's own exception is no member: it is text in an observation, and never ends the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.values import Outcome, Problem
+
+
+class OrchestratorError(Exception):
+    """What every error of this package is. `hint` says how to fix it, in one line, or is empty."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UserError(OrchestratorError):
+    """Something the user wrote, typed or pointed at."""
+
+    exit_code = 2
+
+
+class UsageError(UserError):
+    """A command line or an argument that means nothing."""
+
+
+class DocumentError(UserError):
+    """A file that can't be used. `problems` holds all of them, in the order of their lines."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class InputError(UserError):
+    """Inputs that do not meet the workflow's schema. `problems` holds all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class WorkspaceError(UserError):
+    """A workspace that can't be read or written: missing rights, a read-only or full disk."""
+
+
+class CallError(OrchestratorError):
+    """A call made by a cell failed. The cell sees it as `SkillError` or `SubCallError`.
+
+    `kind` is the outcome that the usage record gets; `retryable` says whether the same call may work later.
+    """
+
+    def __init__(
+        self, message: str, *, kind: Outcome = "error", retryable: bool = False, error_kind: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind: Outcome = kind
+        self.retryable = retryable
+        self.error_kind = error_kind or kind
+
+
+class WorldError(OrchestratorError):
+    """Something around the run: a missing program, model or kernel feature."""
+
+    exit_code = 69
+
+
+class EnvironmentUnavailable(WorldError):
+    """No environment of the asked kind works on this machine."""
+
+
+class ModelUnavailable(WorldError):
+    """No model is configured, or none answers."""
+
+
+class WorkerLost(WorldError):
+    """A worker ended, or broke its protocol, while it was asked something.
+
+    `reason` tells a cell's author what happened, as `the worker was killed by signal 9`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class PolicyError(OrchestratorError):
+    """The run may not go on."""
+
+
+class BudgetExhausted(PolicyError):
+    """A limit of the budget is reached: which one, how much was spent, how much was allowed."""
+
+    exit_code = 4
+
+    def __init__(self, limit: str, spent: float, allowed: float) -> None:
+        super().__init__(
+            f"budget exhausted: `{limit}` is at {spent:g} of {allowed:g}",
+            hint=f"allow more with --budget {limit}=N, or in the workflow's `budget:`",
+        )
+        self.limit, self.spent, self.allowed = limit, spent, allowed
+
+
+class Denied(PolicyError):
+    """Something the workflow, the workspace or a person did not allow."""
+
+    exit_code = 5

@@ -1,0 +1,54 @@
+"""Where the parts of a workspace lie, and how one is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKERS = ("skills", "memory", "skill-usage.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder with `skills/`, `memory/` and `skill-usage.json`; missing parts are made when first written."""
+
+    root: Path
+
+    @property
+    def skills(self) -> Path:
+        """Folder of the workspace's own skills."""
+        return self.root / "skills"
+
+    @property
+    def memory(self) -> Path:
+        """Folder of notes, learned strategies, reviews and runs."""
+        return self.root / "memory"
+
+    @property
+    def runs(self) -> Path:
+        """Folder with one folder for each run."""
+        return self.memory / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """Folder whose content may be deleted at any time."""
+        return self.memory / "cache"
+
+    @property
+    def usage_log(self) -> Path:
+        """The usage record: one JSON object a line."""
+        return self.memory / "usage.jsonl"
+
+    @property
+    def usage_summary(self) -> Path:
+        """The TinyDB document made from the usage record."""
+        return self.root / "skill-usage.json"
+
+
+def find_workspace(start: Path) -> Workspace:
+    """The nearest folder from `start` upwards that has a workspace's parts, else the working directory."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / marker).exists() for marker in MARKERS):
+            return Workspace(folder)
+    return Workspace(Path.cwd())
