@@ -1,0 +1,43 @@
+# `make demo` and `make test` need a Python 3.11 or newer and nothing else: tools/set-up makes .venv.
+READY := .venv/.ready
+BIN := .venv/bin
+
+.PHONY: help demo test check format bench lock clean
+
+help:
+	@echo 'make demo    run the main workflow over example skills, in .demo/'
+	@echo 'make test    run every test'
+	@echo 'make check   format, lint, types, import contracts'
+	@echo 'make bench   print the benchmark tables'
+	@echo 'make lock    write requirements.lock anew (needs uv)'
+	@echo 'make clean   remove what the other rules made'
+
+$(READY): requirements.lock pyproject.toml tools/set-up
+	@sh tools/set-up
+
+demo: $(READY)
+	@sh tools/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n auto
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
+
+lock:
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
