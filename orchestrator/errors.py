@@ -6,7 +6,8 @@
     │   ├── DocumentError    a workflow, SKILL.md or manifest; carries every problem of the file
     │   ├── InputError       inputs that do not meet their schema
     │   └── WorkspaceError   a workspace that can't be read or written (read-only, full)
-    ├── CallError            a call of a cell failed: raised in that cell, shown to its author
+    ├── CallError            a call of a cell failed: raised there as `SubCallError`, shown to its author
+    │   └── SkillError       the same of a skill: raised there as `SkillError`
     ├── WorldError           the machine's: exit 69
     │   ├── EnvironmentUnavailable   no environment of the asked kind works here
     │   ├── ModelUnavailable         nothing answers prompts
@@ -69,18 +70,28 @@ class WorkspaceError(UserError):
 
 
 class CallError(OrchestratorError):
-    """A call made by a cell failed. The cell sees it as `SkillError` or `SubCallError`.
+    """A call made by a cell failed. The cell sees it as `SubCallError`.
 
     `kind` is the outcome that the usage record gets; `retryable` says whether the same call may work later.
     """
 
     def __init__(
-        self, message: str, *, kind: Outcome = "error", retryable: bool = False, error_kind: str = "", hint: str = ""
+        self,
+        message: str,
+        *,
+        kind: Outcome = "error",
+        retryable: bool = False,
+        error_kind: str = "",
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind: Outcome = kind
         self.retryable = retryable
         self.error_kind = error_kind or kind
+
+
+class SkillError(CallError):
+    """A call of a skill failed; the message names the skill. The cell sees it as `SkillError`."""
 
 
 class WorldError(OrchestratorError):

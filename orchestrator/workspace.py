@@ -45,10 +45,11 @@ class Workspace:
         return self.root / "skill-usage.json"
 
 
-def find_workspace(start: Path) -> Workspace:
-    """The nearest folder from `start` upwards that has a workspace's parts, else the working directory."""
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if any((folder / marker).exists() for marker in MARKERS):
-            return Workspace(folder)
+def find_workspace(*starts: Path) -> Workspace:
+    """The nearest folder with a workspace's parts, upwards from each start in turn, else the working directory."""
+    for start in starts:
+        absolute = start.resolve()
+        for folder in (absolute, *absolute.parents):
+            if any((folder / marker).exists() for marker in MARKERS):
+                return Workspace(folder)
     return Workspace(Path.cwd())

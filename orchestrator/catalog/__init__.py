@@ -1,0 +1,1 @@
+"""The skills that a workspace can see."""

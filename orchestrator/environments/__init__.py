@@ -1,0 +1,1 @@
+"""Where cells and skills run: workers and the ways to start them."""

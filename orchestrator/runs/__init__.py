@@ -1,0 +1,1 @@
+"""Runs a plan: the engine, the calls it serves, the journal it keeps."""

@@ -1,0 +1,1 @@
+"""Ways to decompose a task: each is a source of cells."""

@@ -1,0 +1,82 @@
+"""A call: one node of a run's tree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import CallError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Kind = Literal["root", "skill", "llm", "rlm", "memory", "approval"]
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One node of a run's tree. Ids say where it hangs: `0.2.1` is the first child of the second child of the root."""
+
+    id: str
+    kind: Kind
+    name: str
+    arguments: Any = None
+    parent: Call | None = None
+    n_children: int = field(default=0, repr=False)
+
+    @property
+    def depth(self) -> int:
+        """Steps from the root, which has 0."""
+        return self.id.count(".")
+
+    def child(self, kind: Kind, name: str, arguments: Any, *, depth_limit: int | None) -> Call:
+        """The next call that this one makes.
+
+        Raises CallError when it would be too deep, or would repeat a call that it is itself part of.
+        """
+        self.n_children += 1
+        child = Call(f"{self.id}.{self.n_children}", kind, name, arguments, self)
+        if depth_limit is not None and child.depth > depth_limit:
+            raise CallError(
+                f"`{name}` would be at depth {child.depth}; the budget allows {depth_limit}: {child.route()}",
+                kind="budget",
+                error_kind="depth",
+                hint=f"allow more with `budget: {{depth: {child.depth}}}` in the workflow",
+            )
+        if kind in ("skill", "rlm") and any(child.repeats(other) for other in self.path()):
+            raise CallError(
+                f"`{name}` calls itself with the same arguments: {child.route()}",
+                kind="denied",
+                error_kind="cycle",
+                hint="change an argument on each level, or stop at the level where nothing is left to do",
+            )
+        return child
+
+    def path(self) -> Iterator[Call]:
+        """This call and those that it was made by, up to the root."""
+        call: Call | None = self
+        while call is not None:
+            yield call
+            call = call.parent
+
+    def route(self) -> str:
+        """How the root came here, for a person to read."""
+        return " → ".join(call.name for call in reversed(list(self.path())))
+
+    def repeats(self, other: Call) -> bool:
+        """Whether the other call is the same function with the same arguments."""
+        return self.name == other.name and canonical(self.arguments) == canonical(other.arguments)
+
+
+def canonical(value: Any) -> str:
+    """The same text for equal JSON values, whatever the order of their keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=repr)
+
+
+def described(arguments: Mapping[str, Any], limit: int = 60) -> str:
+    """Arguments in one short line, as `path="a.txt", unit="words"`."""
+    text = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False, default=repr)}" for name, value in arguments.items()
+    )
+    return text if len(text) <= limit else text[: limit - 1] + "…"

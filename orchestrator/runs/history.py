@@ -1,0 +1,94 @@
+"""The runs of a workspace, as their journals tell them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import UsageError
+from orchestrator.runs.journal import FILE_NAME, is_alive, read_ends, read_journal
+from orchestrator.runs.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.values import Status
+    from orchestrator.workspace import Workspace
+
+RunStatus = Literal["running", "crashed"]
+"""What a run that has not ended is: its process lives, or died without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run in a list of runs."""
+
+    run: str
+    workflow: str
+    status: Status | RunStatus
+    started: str
+    usage: dict[str, Any]
+    message: str = ""
+
+
+def list_runs(workspace: Workspace) -> list[RunInfo]:
+    """All runs of a workspace, newest first. A damaged journal gives a run with what could be read."""
+    return [_info(folder) for folder in _folders(workspace)]
+
+
+def find_run(workspace: Workspace, prefix: str) -> Path:
+    """Folder of the run whose id is, or alone begins or ends with, `prefix`. `latest` is the newest run."""
+    folders = list(_folders(workspace))
+    if prefix == "latest" and folders:
+        return folders[0]
+    hits = [folder for folder in folders if folder.name == prefix]
+    hits = hits or [
+        folder for folder in folders if folder.name.startswith(prefix) or folder.name.endswith(prefix)
+    ]
+    if len(hits) == 1:
+        return hits[0]
+    names = [folder.name for folder in hits or folders]
+    if hits:
+        raise UsageError(
+            f"`{prefix}` fits {len(hits)} runs", hint=f"type more of the id: {', '.join(names[:5])}"
+        )
+    close = difflib.get_close_matches(prefix, names, n=1, cutoff=0.5)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    raise UsageError(
+        f"no run `{prefix}` in `{workspace.root}` ({len(names)} known)",
+        hint=f"{hint}`orchestrate status` lists the runs",
+    )
+
+
+def read_tree(folder: Path) -> Tree:
+    """The tree of a run from its folder. Raises UsageError as `read_journal` does."""
+    tree = Tree()
+    for event in read_journal(folder / FILE_NAME):
+        tree.add(event)
+    return tree
+
+
+def _folders(workspace: Workspace) -> Iterator[Path]:
+    try:
+        folders = [entry for entry in workspace.runs.iterdir() if (entry / FILE_NAME).is_file()]
+    except OSError:
+        return iter(())
+    return iter(sorted(folders, key=lambda folder: folder.name, reverse=True))
+
+
+def _info(folder: Path) -> RunInfo:
+    """What the first and the last line of the journal say: a list of runs does not read what happened in them."""
+    started, message = None, ""
+    try:
+        started, last = read_ends(folder / FILE_NAME)
+    except (UsageError, OSError) as error:
+        message, last = str(error), None
+    name = started.fields.get("workflow", "?") if started else "?"
+    since = started.at if started else ""
+    if last is not None and last.event == "run_finished":
+        fields = last.fields
+        return RunInfo(folder.name, name, fields["status"], since, fields["usage"], fields.get("message", ""))
+    usage = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": 0.0}
+    return RunInfo(folder.name, name, "running" if is_alive(folder) else "crashed", since, usage, message)

@@ -1,0 +1,92 @@
+"""A run's inputs: read as they were typed, checked against the workflow's schema."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import InputError
+from orchestrator.values import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.documents.types import Schema, Workflow
+
+
+def read_inputs(workflow: Workflow, given: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, Any]:
+    """The inputs with defaults filled in. `typed` ones are text, read by the type that the schema declares.
+
+    Raises InputError with all problems.
+    """
+    problems: list[Problem] = []
+    inputs = dict(given)
+    for name, text in typed.items():
+        try:
+            inputs[name] = read_typed(workflow.inputs.get("properties", {}).get(name, {}), text)
+        except ValueError as error:
+            problems.append(_problem(workflow, f"input `{name}`: {error}"))
+    problems += _unknown(workflow, inputs)
+    if workflow.inputs == {"type": "object"} and not problems:
+        return inputs
+    inputs, broken = _checked(workflow, inputs)
+    if problems + broken:
+        raise InputError(problems + broken)
+    return inputs
+
+
+def read_typed(schema: Schema, text: str) -> Any:
+    """The value that a person typed. A string stays as typed; every other declared type is read as JSON.
+
+    Raises ValueError saying what was expected.
+    """
+    declared = schema.get("type", "string") if isinstance(schema, dict) else "string"
+    types = declared if isinstance(declared, list) else [declared]
+    if "string" in types and types != ["null", "string"]:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        if "string" in types:
+            return text
+        if types == ["array"] and _item_type(schema) == "string":
+            return [part.strip() for part in text.split(",")] if text.strip() else []
+        raise ValueError(f"expected {' or '.join(types)} as JSON, got `{text}`") from None
+
+
+def _item_type(schema: Schema) -> Any:
+    items = schema.get("items")
+    return items.get("type", "string") if isinstance(items, dict) else "string"
+
+
+def _checked(workflow: Workflow, inputs: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    # Imported here: jsonschema takes longer to import than a workflow without inputs takes to run.
+    from orchestrator.documents.schemas import compiled
+
+    validator = compiled(workflow.inputs)
+    filled: dict[str, Any] = validator.with_defaults(inputs)
+    problems = [
+        _problem(workflow, f"input `{problem.path}`: expected {problem.expected}, got {problem.got}")
+        for problem in validator.problems(filled)
+    ]
+    return filled, problems
+
+
+def _unknown(workflow: Workflow, inputs: Mapping[str, Any]) -> list[Problem]:
+    known = workflow.inputs.get("properties", {})
+    if not known:
+        return []
+    problems = []
+    for name in inputs:
+        if name not in known and not workflow.inputs.get("additionalProperties", False):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"it takes: {', '.join(known)}"
+            problems.append(_problem(workflow, f"no input named `{name}`", hint))
+    return problems
+
+
+def _problem(workflow: Workflow, message: str, hint: str = "") -> Problem:
+    return Problem(
+        str(workflow.path), 0, message, hint or "give inputs as `--input name=value` or `--input-json FILE`"
+    )

@@ -1,0 +1,261 @@
+"""The append-only event log of a run: one JSON object a line, in `memory/runs/<run>/journal.jsonl`.
+
+An event is handed to the system before what follows from it happens, so that it outlives the process; `sync`
+puts it on the disk, which the run does at the end of each cell and before every `write` effect.
+A value whose JSON is longer than 16 KiB goes to a file in `blobs/` named by its sha256, and the event holds
+`{"$blob": sha256, "n_bytes": n}` in its place. A reader skips a last line that a killed writer left torn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from orchestrator.errors import UsageError, WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+VERSION = 1
+INLINE_BYTES = 16 * 1024
+FILE_NAME = "journal.jsonl"
+
+EventName = Literal[
+    "run_started",
+    "call_started",
+    "call_finished",
+    "iteration",
+    "cell_started",
+    "cell_finished",
+    "check",
+    "suspended",
+    "resumed",
+    "run_finished",
+    "log",  # told to listeners only, never written
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in a run, at one of its calls."""
+
+    seq: int
+    at: str
+    run: str
+    call: str
+    event: EventName
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Journal:
+    """The one writer of a run's log. The run makes it and closes it.
+
+    Between calls: every event that `append` returned is with the operating system; an exclusive lock on the
+    file tells other processes that the run is alive, and goes with the process however it ends.
+    """
+
+    def __init__(self, folder: Path, run: str, listen: Callable[[Event], None] | None = None) -> None:
+        self.folder = folder
+        self.run = run
+        self._blobs = folder / "blobs"
+        self._listen = listen
+        self._seq = 0
+        self._unsynced = False
+        try:
+            self._fd = os.open(
+                folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise UsageError(
+                f"run `{run}` is going on in another process", hint="wait for it: `orchestrate status`"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def append(self, event: EventName, call: str, **fields: Any) -> Event:
+        """Write one event. Raises WorkspaceError when the disk takes no more; what was written stays whole."""
+        happened = Event(self._seq, _now(), self.run, call, event, fields)
+        head = {
+            "v": VERSION,
+            "seq": happened.seq,
+            "at": happened.at,
+            "run": self.run,
+            "call": call,
+            "event": event,
+        }
+        stored = {name: self._stored(value) for name, value in fields.items()}
+        self._write(json.dumps(head | stored, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+        self._seq += 1
+        if self._listen is not None:
+            self._listen(happened)
+        return happened
+
+    def tell(self, event: EventName, call: str, **fields: Any) -> None:
+        """Hand an event to the listener without writing it."""
+        if self._listen is not None:
+            self._listen(Event(-1, _now(), self.run, call, event, fields))
+
+    def blob(self, data: bytes) -> Path:
+        """Keep bytes under their sha256; the same bytes are kept once."""
+        return keep_blob(self._blobs, data)
+
+    def sync(self) -> None:
+        """Put what was appended on the disk."""
+        if self._unsynced:
+            os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
+            self._unsynced = False
+
+    def close(self) -> None:
+        """Sync and let the lock go. Safe to call twice."""
+        if self._fd >= 0:
+            self.sync()
+            os.close(self._fd)
+            self._fd = -1
+
+    def _stored(self, value: Any) -> Any:
+        if isinstance(value, (bool, int, float, type(None))) or (
+            isinstance(value, str) and len(value) < 4096
+        ):
+            return value
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) * 4 <= INLINE_BYTES and not _is_reference(value):
+            return value
+        data = text.encode("utf-8", "backslashreplace")
+        if len(data) <= INLINE_BYTES and not _is_reference(value):
+            return value
+        return {"$blob": self.blob(data).name, "n_bytes": len(data)}
+
+    def _write(self, line: bytes) -> None:
+        start = os.fstat(self._fd).st_size
+        try:
+            written = os.write(self._fd, line)
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
+        except OSError as error:
+            os.ftruncate(self._fd, start)  # a torn line would hide the events that a resumed run appends
+            raise _unwritable(self.folder, error) from error
+        self._unsynced = True
+
+
+def keep_blob(folder: Path, data: bytes) -> Path:
+    """Path of a file in `folder` that holds `data`, named by its sha256 and written if it was not there."""
+    path = folder / hashlib.sha256(data).hexdigest()
+    if path.exists():
+        return path
+    part = folder / f".{path.name}.{os.getpid()}.part"
+    try:
+        folder.mkdir(exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _unwritable(folder.parent, error) from error
+    return path
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """Events of a journal in order, blobs filled in. A torn last line is skipped.
+
+    Raises UsageError for a journal of a newer version or a line in the middle that is no event.
+    """
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if line and (event := _read(line, path, number, torn=number == len(lines))):
+            yield event
+
+
+def read_ends(path: Path) -> tuple[Event | None, Event | None]:
+    """The first and the last event of a journal, None where there is none. Raises as `read_journal` does."""
+    with path.open("rb") as file:
+        first = file.readline()
+        size = file.seek(0, os.SEEK_END)
+        span = 4096
+        while True:
+            file.seek(max(0, size - span))
+            end = file.read(span).rpartition(b"\n")[0]  # what follows the last line break is torn or nothing
+            if b"\n" in end or span >= size:
+                break
+            span *= 4
+    last = end.rpartition(b"\n")[2]
+    return (
+        _read(first, path, 1, torn=not first.endswith(b"\n")),
+        _read(last, path, 0, torn=True) if last else None,
+    )
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether a process holds the journal of this run folder open for writing."""
+    try:
+        fd = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _read(line: bytes, path: Path, number: int, *, torn: bool) -> Event | None:
+    """The event of one line; None where a line that may be torn is none."""
+    try:
+        record = json.loads(line)
+        known = record.pop("v")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        if torn:
+            return None
+        raise UsageError(
+            f"{path}:{number}: this line is no event", hint="the file was changed or damaged"
+        ) from None
+    if known != VERSION:
+        raise UsageError(
+            f"{path}:{number}: journal version {known}, this program reads version {VERSION}",
+            hint="use a newer orchestrate",
+        )
+    return _event(record, path.parent / "blobs")
+
+
+def _event(record: dict[str, Any], blobs: Path) -> Event:
+    head = {name: record.pop(name) for name in ("seq", "at", "run", "call", "event")}
+    return Event(**head, fields={name: _filled(value, blobs) for name, value in record.items()})
+
+
+def _filled(value: Any, blobs: Path) -> Any:
+    if not _is_reference(value):
+        return value
+    try:
+        return json.loads((blobs / Path(value["$blob"]).name).read_bytes())
+    except (OSError, ValueError):
+        return value  # shown as the reference: the rest of the event is still worth reading
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"$blob", "n_bytes"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _unwritable(folder: Path, error: OSError) -> WorkspaceError:
+    return WorkspaceError(
+        f"can't write the run's record in `{folder}`: {error.strerror}",
+        hint="free space or choose another workspace with --workspace DIR",
+    )

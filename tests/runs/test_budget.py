@@ -1,0 +1,71 @@
+import asyncio
+
+import pytest
+
+from orchestrator.errors import BudgetExhausted
+from orchestrator.runs.budget import Ledger
+from orchestrator.values import Limits
+
+
+def test_no_more_work_at_once_than_the_concurrency_allows():
+    async def run() -> int:
+        ledger, working, most = Ledger(Limits(concurrency=3)), 0, 0
+
+        async def work() -> None:
+            nonlocal working, most
+            async with ledger.slot():
+                working += 1
+                most = max(most, working)
+                await asyncio.sleep(0)
+                working -= 1
+
+        await asyncio.gather(*(work() for _ in range(20)))
+        return most
+
+    assert asyncio.run(run()) == 3
+
+
+@pytest.mark.parametrize("n_slots", [1, 2])
+def test_a_tree_deeper_than_the_slots_comes_to_an_end(n_slots):
+    async def run() -> int:
+        ledger = Ledger(Limits(concurrency=n_slots))
+
+        async def node(depth: int) -> int:
+            async with ledger.slot() as slot:
+                if depth == 0:
+                    return 1
+                async with slot.lent():
+                    counts = await asyncio.gather(*(node(depth - 1) for _ in range(3)))
+                return 1 + sum(counts)
+
+        async with asyncio.timeout(30):
+            return await node(4)
+
+    assert asyncio.run(run()) == 121
+
+
+def test_a_slot_lent_for_several_waits_is_held_once_again_after_the_last():
+    async def run() -> None:
+        ledger = Ledger(Limits(concurrency=1))
+        async with ledger.slot() as slot:
+            async with slot.lent():
+                async with slot.lent():
+                    async with ledger.slot():  # free for others while both waits go on
+                        pass
+                async with ledger.slot():
+                    pass
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01), ledger.slot():
+                    pass
+
+    asyncio.run(run())
+
+
+def test_a_timeout_is_cut_to_the_time_that_is_left():
+    async def run() -> None:
+        assert Ledger(Limits(seconds=None)).within(60.0) == 60.0
+        assert Ledger(Limits(seconds=5.0)).within(60.0) <= 5.0
+        with pytest.raises(BudgetExhausted, match="`seconds`"):
+            Ledger(Limits(seconds=0.0)).within(60.0)
+
+    asyncio.run(run())
