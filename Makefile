@@ -2,13 +2,14 @@
 READY := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench docs lock clean
 
 help:
 	@echo 'make demo    run the main workflow over example skills, in .demo/'
 	@echo 'make test    run every test'
-	@echo 'make check   format, lint, types, import contracts'
+	@echo 'make check   format, lint, types, import contracts, generated docs'
 	@echo 'make bench   print the benchmark tables'
+	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make lock    write requirements.lock anew (needs uv)'
 	@echo 'make clean   remove what the other rules made'
 
@@ -26,6 +27,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/command_line_reference.py --check
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -33,6 +35,9 @@ format: $(READY)
 
 bench: $(READY)
 	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
+
+docs: $(READY)
+	$(BIN)/python tools/command_line_reference.py
 
 lock:
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,192 @@
+"""The command line's words: which commands there are and what each takes.
+
+This module is loaded by `orchestrate --help`, so it knows the commands' modules by name only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from orchestrator import __version__
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_CODES = (
+    (0, "answered, and all checks passed"),
+    (1, "no answer, or a check failed"),
+    (2, "bad usage or an invalid file"),
+    (3, "suspended: it waits for a person"),
+    (4, "budget exhausted; a partial answer is printed"),
+    (5, "denied by policy"),
+    (69, "no model or environment available"),
+    (130, "interrupted"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises UsageError instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong, with the closest option where an unknown one was typed."""
+        raise UsageError(message, hint=f"`{self.prog} --help` shows what it takes")
+
+
+def build_parser() -> Parser:
+    """The whole command line. A parsed command carries `module`, the one that runs it."""
+    parser = Parser(
+        prog="orchestrate",
+        description="Run Markdown workflows over a workspace of agent skills.",
+        epilog="`orchestrate WORKFLOW` is short for `orchestrate run WORKFLOW`.\n\nexit codes:\n"
+        + "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"orchestrate {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
+    _add_run(commands)
+    _add_documents(commands)
+    _add_record(commands)
+    _add_workspace(commands)
+    return parser
+
+
+def command_names(parser: Parser) -> list[str]:
+    """The commands, in the order of the help."""
+    return list(subparsers(parser))
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands, by name."""
+    for action in parser._actions:  # argparse has no public way to ask
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments, with the command found. Raises UsageError; leaves by SystemExit for --help and --version."""
+    parser = build_parser()
+    implicit = (
+        bool(argv) and argv[0] not in command_names(parser) and argv[0] not in ("-h", "--help", "--version")
+    )
+    args, extras = parser.parse_known_args(["run", *argv] if implicit else argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        raise SystemExit(2)
+    if extras:
+        _refuse(subparsers(parser)[args.command], extras)
+    args.implicit = implicit
+    return args
+
+
+def _refuse(parser: argparse.ArgumentParser, extras: Sequence[str]) -> NoReturn:
+    word = extras[0].partition("=")[0]
+    known = [option for action in parser._actions for option in action.option_strings]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) if word.startswith("-") else []
+    what = "option" if word.startswith("-") else "argument"
+    hint = f"did you mean `{close[0]}`?" if close else f"`{parser.prog} --help` shows what it takes"
+    raise UsageError(
+        f"`{parser.prog}` has no {what} `{word}`"
+        if close or what == "option"
+        else f"`{word}` is one word too many",
+        hint=hint,
+    )
+
+
+Commands = argparse._SubParsersAction  # [Parser] at run time argparse has it private
+
+
+def _command(commands: Commands[Parser], name: str, module: str, summary: str) -> Parser:
+    parser = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+    )
+    parser.set_defaults(module=f"orchestrator.interfaces.{module}")
+    return parser
+
+
+def _in_workspace(parser: Parser, *, json: bool = True) -> None:
+    parser.add_argument("--workspace", metavar="DIR", help="folder with skills/, memory/ or skill-usage.json")
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_run(commands: Commands[Parser]) -> None:
+    run = _command(commands, "run", "run", "run a workflow and print its answer")
+    run.add_argument(
+        "workflow", metavar="WORKFLOW", nargs="?", help="a Markdown file, or the name of a bundled workflow"
+    )
+    run.add_argument(
+        "--input",
+        metavar="k=v",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="an input, read by its declared type",
+    )
+    run.add_argument("--input-json", metavar="FILE", help="a JSON object of inputs; - is stdin")
+    run.add_argument(
+        "--budget",
+        metavar="k=v",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="a limit: seconds=60, calls=100, usd=1",
+    )
+    run.add_argument("--strategy", metavar="S", help="the one strategy to try")
+    run.add_argument(
+        "--environment", metavar="E", help="where cells and skills run (see `orchestrate doctor`)"
+    )
+    run.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
+    run.add_argument("--strict", action="store_true", help="treat warnings about the workflow as errors")
+    _in_workspace(run)
+
+
+def _add_documents(commands: Commands[Parser]) -> None:
+    check = _command(commands, "check", "check", "find every problem of workflows, skills and manifests")
+    check.add_argument(
+        "files", metavar="FILE", nargs="+", help="a workflow, SKILL.md, manifest.yaml or skill folder"
+    )
+    check.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    skills = _command(
+        commands, "skills", "skills", "list the skills that workflows can call, show or test one"
+    )
+    skills.add_argument(
+        "action", nargs="?", default="list", metavar="list|show|test", help="what to do (list)"
+    )
+    skills.add_argument(
+        "names", nargs="*", metavar="NAME", help="of skills to show or to test (all that have examples)"
+    )
+    _in_workspace(skills)
+
+
+def _add_record(commands: Commands[Parser]) -> None:
+    show = _command(
+        commands, "show", "show", "show one run as a tree: cells, what they printed, calls, checks"
+    )
+    show.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        default="latest",
+        help="a run id or the start or end of one (the newest)",
+    )
+    _in_workspace(show)
+    status = _command(commands, "status", "status", "list the runs of a workspace, newest first")
+    status.add_argument("run", metavar="RUN", nargs="?", help="one run only")
+    _in_workspace(status)
+    usage = _command(commands, "usage", "usage", "show how skills, workflows and strategies did")
+    _in_workspace(usage)
+
+
+def _add_workspace(commands: Commands[Parser]) -> None:
+    init = _command(commands, "init", "init", "make a workspace with a first skill and workflow")
+    init.add_argument("folder", metavar="DIR", nargs="?", default=".", help="where (here)")
+    doctor = _command(
+        commands, "doctor", "doctor", "check this machine: Python, environments, programs, workspace"
+    )
+    _in_workspace(doctor)

@@ -1,0 +1,79 @@
+"""What a command says when it ends badly: always on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from orchestrator.errors import DocumentError, InputError, OrchestratorError
+from orchestrator.interfaces.terminal import clean, plural, say
+
+
+def report(error: OrchestratorError) -> int:
+    """Print an error with its hint, or all problems that it carries; the value is the exit code."""
+    if isinstance(error, DocumentError | InputError):
+        n_errors = sum(problem.severity == "error" for problem in error.problems)
+        what = "the inputs do not fit" if isinstance(error, InputError) else "the file can't be used"
+        say(f"error: {what}: {plural(n_errors, 'problem')}\n")
+        say(clean("\n".join(map(str, error.problems))))
+    else:
+        say(f"error: {clean(str(error))}")
+    if error.hint:
+        say(f"\nhint: {clean(error.hint)}")
+    return error.exit_code
+
+
+def report_os_error(error: OSError) -> int:
+    """Print what the system refused; the value is the exit code."""
+    where = f" `{clean(os.fsdecode(error.filename))}`" if error.filename else ""
+    say(f"error: the system refused{where}: {error.strerror or error}")
+    say(
+        "\nhint: look at the rights and the free space there, or choose another workspace with --workspace DIR"
+    )
+    return 2
+
+
+def report_lost_answer(error: OSError) -> int:
+    """Print that the answer could not be written; the value is the exit code."""
+    say(f"error: the answer could not be written to stdout: {error.strerror or error}")
+    say("\nhint: it is in the run's record: `orchestrate show`")
+    return 1
+
+
+def report_bug(error: BaseException) -> int:
+    """Print what an unexpected exception was and where its traceback is; the value is the exit code."""
+    text = "".join(traceback.format_exception(error))
+    say(f"error: orchestrate itself failed: {type(error).__name__}: {clean(str(error))[:500]}")
+    if os.environ.get("ORCHESTRATE_DEBUG"):
+        say("\n" + clean(text))
+    elif path := _kept(text):
+        say(f"\nhint: please report it with `{path}`, which holds the traceback")
+    else:
+        say("\nhint: run it again with ORCHESTRATE_DEBUG=1 and report the traceback that it prints")
+    return 1
+
+
+def hush(stream_name: str) -> None:
+    """Send what is still to be written to a stream nowhere: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, getattr(sys, stream_name).fileno())
+    os.close(nowhere)
+
+
+def _kept(text: str) -> Path | None:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="orchestrate-",
+            suffix=".traceback.txt",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as file:
+            file.write(text)
+    except OSError:
+        return None
+    return Path(file.name)
