@@ -1,0 +1,235 @@
+"""What a person sees while a run goes on: a live tree on a terminal, plain lines elsewhere. All of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from orchestrator.interfaces.drawing import FINE, Line, brief, check_line, label, now_utc
+from orchestrator.interfaces.terminal import (
+    clean,
+    coloured,
+    columns,
+    duration,
+    is_terminal,
+    one_line,
+    plural,
+    say,
+)
+from orchestrator.runs.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from rich.text import Text
+
+    from orchestrator.runs.journal import Event
+
+N_LISTED = 10
+"""Of the root's calls of one name, how many get a line of their own; those that failed always count among them."""
+
+N_LOGGED = 200
+"""How many lines that cells log are shown."""
+
+
+class View(Protocol):
+    """Shows a run that goes on. Entered before it begins, left when it has ended; `refresh` is called now and then."""
+
+    tree: Tree
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def listen(self, event: Event) -> None:
+        """Take in one event."""
+
+    def refresh(self) -> None:
+        """Bring what is seen up to date."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else for a while."""
+
+
+def view_for_stderr() -> View:
+    """The view that fits what stderr is."""
+    return LiveTree() if is_terminal(sys.stderr) else PlainLines()
+
+
+class PlainLines:
+    """Lines as things happen: cells, the root's calls up to a number, checks."""
+
+    def __init__(self) -> None:
+        self.tree = Tree()
+        self._width = columns()
+        self._n_listed: Counter[str] = Counter()
+        self._n_silent: Counter[str] = Counter()
+        self._n_logged = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._sum_up()
+        sys.stderr.flush()
+
+    def refresh(self) -> None:
+        """Lines are written when they happen: there is nothing to do."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Lines stay where they are: there is nothing to give up."""
+        return nullcontext()
+
+    def listen(self, event: Event) -> None:
+        """Take in one event and write the line that it is worth, if any."""
+        self.tree.add(event)
+        match event.event:
+            case "run_started":
+                say(headline(self.tree, self._width))
+            case "cell_started" if event.call == "0":
+                say(f"  … cell {event.fields['cell']}")
+            case "cell_finished" if event.call == "0":
+                self._sum_up()
+                say(_cell_line(event.fields, self._width))
+            case "call_finished" if event.call.count(".") == 1:
+                self._call(event)
+            case "check":
+                say(
+                    "  " + check_line(self.tree.root.checks[-1], self._width - 2).text
+                    if self.tree.root
+                    else ""
+                )
+            case "log":
+                self._log(event.fields)
+            case _:
+                pass
+
+    def _call(self, event: Event) -> None:
+        node = self.tree.node(event.call)
+        if node is None:
+            return
+        if self._n_listed[node.name] >= N_LISTED:
+            self._n_silent[node.name] += 1
+            return
+        self._n_listed[node.name] += 1
+        if node.outcome in FINE:
+            say(
+                one_line(f"✓ {label(node, 60)}  {duration(node.duration_s)}", self._width - 4).join(
+                    ("    ", "")
+                )
+            )
+        else:
+            say(
+                one_line(f"✗ {label(node, 50)}: {node.outcome}: {node.message}", self._width - 4).join(
+                    ("    ", "")
+                )
+            )
+
+    def _log(self, fields: dict[str, Any]) -> None:
+        self._n_logged += 1
+        if self._n_logged <= N_LOGGED:
+            say("    " + one_line(str(fields.get("text", "")), self._width - 4))
+        elif self._n_logged == N_LOGGED + 1:
+            say("    … what else is logged is not shown")
+
+    def _sum_up(self) -> None:
+        for name, n in self._n_silent.items():
+            say(f"    … {plural(n, 'more call')} of {clean(name)}")
+        self._n_silent.clear()
+
+
+class LiveTree:
+    """A tree that is redrawn in place, by `refresh` only: no thread draws while events are taken in."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.tree = Tree()
+        self._n_logged = 0
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=False)
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.stop()
+        if self.tree.root is not None:
+            self._console.print(self._drawn(self._console.height))
+
+    def refresh(self) -> None:
+        """Draw what goes on now."""
+        if self.tree.root is not None and self._live.is_started:
+            self._live.update(self._drawn(self._console.height - 3), refresh=True)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the tree away while somebody else uses the terminal."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    def listen(self, event: Event) -> None:
+        """Take in one event; what it changes is drawn by the next refresh."""
+        self.tree.add(event)
+        if event.event == "run_started":
+            self._console.print(headline(self.tree, self._console.width), soft_wrap=True)
+        elif event.event == "log":
+            self._n_logged += 1
+            if self._n_logged <= N_LOGGED:
+                self._console.print(
+                    _styled(Line("  " + one_line(str(event.fields.get("text", "")), self._console.width - 2)))
+                )
+
+    def _drawn(self, height: int) -> Text:
+        from rich.text import Text
+
+        assert self.tree.root is not None
+        lines = brief(self.tree.root, self._console.width - 1, max(height, 3), now_utc())
+        return Text("\n").join(map(_styled, lines))
+
+
+_STYLES = {"plain": "", "good": "green", "bad": "red", "busy": "yellow", "faint": "dim"}
+_CODES = {"plain": "", "good": "\x1b[32m", "bad": "\x1b[31m", "busy": "\x1b[33m", "faint": "\x1b[2m"}
+
+
+def headline(tree: Tree, width: int) -> str:
+    """Which run this is, of what, where it runs, and what that covers."""
+    started = tree.started
+    first = f"run {tree.run} · {clean(str(started.get('workflow', '?')))} · environment {started.get('environment', '?')}"
+    covers = started.get("covers") or ""
+    text = covers if isinstance(covers, str) else ", ".join(map(str, covers))
+    return first + (f"\n  {one_line(text, width - 2)}" if text else "")
+
+
+def print_lines(lines: list[Line]) -> None:
+    """Write a drawing to stdout, coloured where that is wanted."""
+    colour = coloured(sys.stdout)
+    for line in lines:
+        code = _CODES[line.tone] if colour else ""
+        sys.stdout.write(f"{code}{line.text}\x1b[0m\n" if code else line.text + "\n")
+
+
+def _styled(line: Line) -> Text:
+    from rich.text import Text
+
+    return Text(line.text, style=_STYLES[line.tone], no_wrap=True, overflow="ellipsis")
+
+
+def _cell_line(fields: dict[str, Any], width: int) -> str:
+    number, took = fields["cell"], duration(fields["duration_s"])
+    if fields.get("error"):
+        return "  " + one_line(f"✗ cell {number}  {took}: {fields['error']}", width - 2)
+    return f"  ✓ cell {number}  {took}"
