@@ -1,1 +1,1 @@
-"""Markdown and YAML read into values; nothing is ever run by reading it."""
+"""Documents: Markdown and YAML in, frozen workflows and skills out. Nothing that is read is executed."""
