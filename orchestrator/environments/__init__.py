@@ -1,1 +1,1 @@
-"""Where cells and skills run: workers and the ways to start them."""
+"""Where code runs: the worker, what starts it, and the parent's side of its protocol."""

@@ -1,0 +1,82 @@
+"""The `process` environment: each worker is a child process, started by a command line.
+
+Covered: a crash, an endless loop or a flood of output costs the worker only; resource limits; no variables of ours
+(so no keys); it is killed with its process group, and by the kernel when we die (Linux).
+Not covered: it may read and write every file that the user may, use the network, start processes that leave its
+group, and signal others. As root, it may read this process's memory and environment. Ask for `confined` instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.environments import worker
+from orchestrator.environments.session import Session, clean_environment, open_session
+from orchestrator.errors import EnvironmentUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.values import WorkerSpec
+
+ISOLATED = ("-P", "-s") if sys.version_info >= (3, 11) else ("-I",)
+"""With a clean environment this is `-I`, except that PYTHONHASHSEED is heeded."""
+
+
+class Process:
+    """Workers as plain child processes, weaker than `confined`; see this module's text for what is not covered.
+
+    `python` is the interpreter to start, with its options; another one has to be CPython 3.9 or newer.
+    """
+
+    name = "process"
+
+    def __init__(self, python: Sequence[str] = (sys.executable, *ISOLATED)) -> None:
+        self._argv = (*python, str(Path(worker.__file__)))
+
+    async def start(self, spec: WorkerSpec) -> Session:
+        """A new worker."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs, open(spec.scratch / worker.OUTPUT_FILE, "ab") as stderr:  # noqa: ASYNC230  (a small local file)
+                started = subprocess.Popen(  # noqa: ASYNC220  (a vfork of a millisecond; waiting for it is asynchronous)
+                    self._argv, stdin=theirs, stdout=theirs, stderr=stderr,
+                    cwd=spec.cwd, env=clean_environment(), start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            ours.close()
+            raise EnvironmentUnavailable(f"a worker could not be started: {error}") from error
+        return await open_session(ours, _Child(started), spec)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Child:
+    """A child process that leads its own process group."""
+
+    def __init__(self, started: subprocess.Popen[bytes]) -> None:
+        self._started = started
+        self.pid = started.pid
+
+    def kill(self) -> None:
+        if self._started.returncode is None:  # not reaped, so the number is still its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def wait(self) -> int:
+        # Looked at again and again: this is only asked about a child that was killed or closed its stream, so it
+        # takes a moment, and a watcher (a thread, or a signal handler in the main thread) would cost more.
+        pause_s = 0.001
+        while (code := self._started.poll()) is None:
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.05)
+        return code

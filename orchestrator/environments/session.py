@@ -1,0 +1,415 @@
+"""The parent's side of one worker: requests out, calls in, deadlines, and its end.
+
+Deadlines. The worker's own timer stops a request after `timeout_s` and leaves its variables. Calls that are open
+then get a timeout error a moment later, so that code waiting for one wakes up. What still runs 2 s after its
+deadline is killed, with its whole process group.
+
+Calls of a request are served side by side, each in a task of its own; the request returns when the worker is done
+and the last of them has been answered, so that no effect of a cell happens after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.environments import frames, worker
+from orchestrator.environments.frames import (
+    CellDone,
+    ExpressionDone,
+    Failure,
+    FunctionCall,
+    FunctionDone,
+    Output,
+    ScriptCall,
+    ScriptDone,
+    TextFile,
+)
+from orchestrator.environments.worker import BadFrame
+from orchestrator.errors import CallError, EnvironmentUnavailable, WorkerLost
+
+if TYPE_CHECKING:
+    import socket
+
+    from orchestrator.values import Cell, WorkerSpec
+
+__all__ = [
+    "CellDone",
+    "ExpressionDone",
+    "Failure",
+    "FunctionCall",
+    "FunctionDone",
+    "Output",
+    "ScriptCall",
+    "ScriptDone",
+    "Serve",
+    "Session",
+    "TextFile",
+]
+
+GRACE_S = 2.0
+"""How long a request may go on after its deadline before its worker is killed."""
+
+WAKE_S = 0.1
+"""How long after a deadline open calls are answered: later than the worker's own timer, whose error says more."""
+
+START_S = 30.0
+"""How long a worker may take to say hello; seconds only on a machine in trouble."""
+
+INIT_S = 120.0
+
+MAX_OPEN_CALLS = 10_000
+
+Serve = Callable[[str, dict[str, Any]], Awaitable[Any]]
+"""Answers one call of a worker: `(fn, arguments)` to a JSON value, in which TextFile and CallError may stand.
+
+CallError is raised again in the worker. Anything else that it raises ends the worker and the request.
+"""
+
+
+class Leash(Protocol):
+    """How a launcher holds the process that it started."""
+
+    pid: int
+
+    def kill(self) -> None:
+        """Kill it and its process group at once. Safe to call when it has ended."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal, once it is reaped."""
+        ...
+
+
+class Session:
+    """One worker. An environment's `start` makes it; whoever called that closes it.
+
+    Belongs to one event loop; one request at a time. True between requests: the worker is idle and no call is
+    open, or the session is closed and each request raises WorkerLost with the reason of its end.
+    """
+
+    def __init__(
+        self, spec: WorkerSpec, leash: Leash, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    ) -> None:
+        self.pid = leash.pid
+        self._spec = spec
+        self._scratch = str(spec.scratch)
+        self._leash = leash
+        self._reader, self._writer = streams
+        self._texts: dict[str, TextFile] = {}  # all that the worker was given, by sha256
+        self._n_requests = 0
+        self._lost = ""  # why it can't be asked any more
+        self._ending: asyncio.Task[int] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked; a worker that died by itself is noticed by the next request at the latest."""
+        return not self._lost and not self._reader.at_eof()
+
+    async def init(self, **fields: Any) -> None:
+        """Give it `variables`, the table of `skills`, and a `seed`; others are ignored."""
+        known = {name: fields[name] for name in ("variables", "skills", "seed") if name in fields}
+        done = await self._request({"kind": "init", **known}, _refuse, INIT_S)
+        problem = self._read(frames.failure, done)
+        if problem is not None:
+            await self._end(f"the worker could not take its variables: {problem.type}: {problem.message}")
+            raise WorkerLost(self._lost)
+
+    async def cell(self, cell: Cell, serve: Serve, timeout_s: float) -> CellDone:
+        """Run a cell in its REPL."""
+        frame = {"kind": "cell", "number": cell.number, "source": cell.source}
+        return self._read(frames.cell_done, await self._request(frame, serve, timeout_s))
+
+    async def function(self, call: FunctionCall, serve: Serve, timeout_s: float) -> FunctionDone:
+        """Call a function of a file, which stays loaded."""
+        frame = {
+            "kind": "function",
+            "file": str(call.file),
+            "folder": str(call.folder),
+            "name": call.name,
+            "arguments": dict(call.arguments),
+        }
+        return self._read(frames.function_done, await self._request(frame, serve, timeout_s))
+
+    async def script(self, call: ScriptCall, timeout_s: float) -> ScriptDone:
+        """Run a program. One that is late is killed with all it started, and its worker too: WorkerLost."""
+        frame = {
+            "kind": "script",
+            "argv": list(call.argv),
+            "stdin": call.stdin,
+            "cwd": str(call.cwd),
+            "env": dict(call.env),
+        }
+        done = await self._request(frame, _refuse, timeout_s)
+        if self._read(lambda frame: frames.part(frame, "late", bool), done):
+            await self._end(f"the program did not end within {timeout_s:g} s, its deadline, and was killed")
+            raise WorkerLost(self._lost)
+        return self._read(frames.script_done, done)
+
+    async def expression(self, source: str, names: Mapping[str, Any], timeout_s: float) -> ExpressionDone:
+        """Evaluate one expression, with these names and nothing of the REPL's."""
+        frame = {"kind": "expression", "source": source, "names": dict(names)}
+        return self._read(frames.expression_done, await self._request(frame, _refuse, timeout_s))
+
+    async def close(self) -> None:
+        """Kill the worker with its process group and wait until it is gone. Safe to call twice, or cancelled."""
+        await self._end("the worker was closed")
+
+    async def _request(self, frame: dict[str, Any], serve: Serve, timeout_s: float) -> dict[str, Any]:
+        """The `done` frame that answers a request. The worker is lost with everything that is raised from here."""
+        if self._lost:
+            raise WorkerLost(self._lost)
+        self._n_requests += 1
+        request = _Request(self, self._n_requests, serve, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s + GRACE_S):
+                return await request.run({**frame, "id": self._n_requests, "timeout_s": timeout_s})
+        except TimeoutError:
+            await self._end(
+                f"the worker did not stop within {GRACE_S:g} s of its deadline ({timeout_s:g} s) and was killed"
+            )
+        except BadFrame as error:
+            await self._end(f"the worker sent {error}, and was killed")
+        except (EOFError, ConnectionError):
+            await self._end(None)
+        except BaseException:
+            await self._end("the worker was ended in the middle of a request")
+            raise
+        raise WorkerLost(self._lost)
+
+    def _read(self, reader: Callable[[dict[str, Any]], Any], frame: dict[str, Any]) -> Any:
+        try:
+            return reader(frame)
+        except BadFrame as error:
+            self._lost = f"the worker sent {error}, and was killed"
+            self._leash.kill()
+            raise WorkerLost(self._lost) from None
+
+    async def send(self, frame: dict[str, Any]) -> None:
+        """Write a frame."""
+        self._writer.write(self._packed(frame))
+        await self._writer.drain()
+
+    async def receive(self) -> dict[str, Any]:
+        """The next frame. Raises EOFError, ConnectionError, BadFrame."""
+        length = worker.body_length(await self._reader.readexactly(4))
+        return worker.unpack(await self._reader.readexactly(length), self._scratch, self._special)
+
+    def _packed(self, frame: dict[str, Any]) -> bytes:
+        # The common frame holds nothing special, and copying it to find that out would cost more than sending it.
+        try:
+            data = worker.pack(frame, self._scratch)
+        except TypeError:
+            data = b""
+        if data and b'"$' not in data:
+            return data
+        self._remember(frame)
+        return worker.pack(frames.wire(frame), self._scratch)
+
+    def _remember(self, value: Any) -> None:
+        if isinstance(value, TextFile):
+            self._texts[value.sha256] = value
+        elif isinstance(value, list | tuple):
+            for item in value:
+                self._remember(item)
+        elif isinstance(value, dict):
+            for item in value.values():
+                self._remember(item)
+
+    def _special(self, key: str, fields: Any) -> TextFile:
+        """What a marker in a worker's frame stands for: only a text that this worker was given."""
+        if key != "$text" or not isinstance(fields, dict):
+            raise BadFrame(f"a `{key}` that is none")
+        given = self._texts.get(frames.part(fields, "sha256", str))
+        offset, n_bytes = frames.part(fields, "offset", int), frames.part(fields, "n_bytes", int)
+        if (
+            given is None
+            or offset < given.offset
+            or n_bytes < 0
+            or offset + n_bytes > given.offset + given.n_bytes
+        ):
+            raise BadFrame("a reference to a text that it was not given")
+        return TextFile(given.path, n_bytes, given.sha256, offset)
+
+    async def _end(self, reason: str | None) -> None:
+        """Kill the worker and wait for it. Without a reason it ended by itself, and its exit code tells why."""
+        if self._ending is None:
+            self._lost = self._lost or reason or ""
+            self._ending = asyncio.create_task(self._ended(reason))
+        # Shielded: who is cancelled while closing leaves no worker behind, and no zombie.
+        await asyncio.shield(self._ending)
+
+    async def _ended(self, reason: str | None) -> int:
+        if reason is None:
+            # It closed its stream, so it is about to end; its own exit code says more than our signal would.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    self._lost = _described_end(await self._leash.wait())
+            self._lost = self._lost or "the worker closed its stream, and was killed"
+        self._leash.kill()
+        self._writer.transport.abort()
+        return await self._leash.wait()
+
+
+class _Request:
+    """One request while it runs: reads frames, serves calls."""
+
+    def __init__(self, session: Session, number: int, serve: Serve, timeout_s: float) -> None:
+        self._session = session
+        self._number = number
+        self._serve = serve
+        self._wake_at = asyncio.get_running_loop().time() + timeout_s + WAKE_S
+        self._n_open = 0
+
+    async def run(self, frame: dict[str, Any]) -> dict[str, Any]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._session.send(frame)
+                return await self._until_done(group)
+        except BaseExceptionGroup as failed:
+            # One of several that ended the request together; the others are its consequences.
+            raise failed.exceptions[0] from None
+
+    async def _until_done(self, group: asyncio.TaskGroup) -> dict[str, Any]:
+        while True:
+            frame = await self._session.receive()
+            match frame["kind"]:
+                case "call":
+                    number, fn, arguments = frames.part(frame, "id", int), *_asked(frame)
+                    self._n_open += 1
+                    if self._n_open > MAX_OPEN_CALLS:
+                        raise BadFrame(f"more than {MAX_OPEN_CALLS:,} calls at once")
+                    group.create_task(self._answer(number, fn, arguments))
+                case "note":
+                    await self._noted(*_asked(frame))
+                case "done" if frame.get("id") == self._number:
+                    return frame
+                case kind:
+                    raise BadFrame(f"a frame `{kind:.40}` that was not expected")
+
+    async def _answer(self, number: int, fn: str, arguments: dict[str, Any]) -> None:
+        try:
+            frame = {"kind": "reply", "id": number, "value": await self._served(fn, arguments)}
+        except CallError as error:
+            frame = {"kind": "reply", "id": number, "error": frames.error_fields(error)}
+        await self._session.send(frame)
+        self._n_open -= 1
+
+    async def _served(self, fn: str, arguments: dict[str, Any]) -> Any:
+        late = CallError(f"the deadline passed before `{fn}` was answered", kind="timeout", retryable=True)
+        if asyncio.get_running_loop().time() >= self._wake_at:
+            raise late
+        try:
+            async with asyncio.timeout_at(self._wake_at) as deadline:
+                return await self._serve(fn, arguments)
+        except TimeoutError:
+            if deadline.expired():
+                raise late from None
+            raise
+
+    async def _noted(self, fn: str, arguments: dict[str, Any]) -> None:
+        with contextlib.suppress(CallError):  # nobody waits for an answer
+            await self._serve(fn, arguments)
+
+
+async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> Session:
+    """The session of a worker that was just started at the other end of the socket. Raises EnvironmentUnavailable."""
+    streams = await asyncio.open_unix_connection(sock=sock, limit=1 << 20)
+    session = Session(spec, leash, streams)
+    try:
+        async with asyncio.timeout(START_S):
+            await session.send(_start_frame(spec))
+            hello = await session.receive()
+    except BaseException as error:
+        await session.close()
+        if isinstance(error, EOFError | ConnectionError | BadFrame | TimeoutError):
+            why = (
+                "it took too long" if isinstance(error, TimeoutError) else _described_end(await leash.wait())
+            )
+            raise EnvironmentUnavailable(f"a worker could not be started: {why}{_said(spec)}") from error
+        raise
+    if hello["kind"] != "hello" or hello.get("v") != worker.VERSION:
+        await session.close()
+        reason = (
+            hello.get("reason") if hello["kind"] == "fault" else "it speaks another version of the protocol"
+        )
+        raise EnvironmentUnavailable(f"a worker could not be started: {reason}")
+    return session
+
+
+def _start_frame(spec: WorkerSpec) -> dict[str, Any]:
+    grants, limits = spec.grants, spec.limits
+    return {
+        "kind": "start",
+        "scratch": str(spec.scratch),
+        "cwd": str(spec.cwd),
+        "env": _environment(spec),
+        "limits": {
+            "memory_bytes": limits.memory_bytes,
+            "written_bytes": limits.written_bytes,
+            "n_processes": limits.n_processes,
+        },
+        "grants": {
+            "read": [str(path) for path in grants.read],
+            "write": [str(path) for path in grants.write],
+            "network": grants.network,
+            "processes": grants.processes,
+        },
+    }
+
+
+def _environment(spec: WorkerSpec) -> dict[str, str]:
+    """Variables of a worker: nothing of ours but where programs are, and what was granted."""
+    return {
+        **clean_environment(),
+        "HOME": str(spec.scratch),
+        "TMPDIR": str(spec.scratch),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **spec.grants.env,
+    }
+
+
+def clean_environment() -> dict[str, str]:
+    """Variables to start a process with that is to know no secret."""
+    import os
+
+    # Hashes are fixed so that a set of strings has the same order each time: a run that is repeated from its
+    # journal has to make the same calls.
+    return {
+        "PATH": os.pathsep.join([f"{sys.prefix}/bin", os.environ.get("PATH", os.defpath)]),
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def _asked(frame: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return frames.part(frame, "fn", str), frames.part(frame, "arguments", dict)
+
+
+async def _refuse(fn: str, arguments: dict[str, Any]) -> Any:
+    raise CallError(f"`{fn}` can't be called from here", kind="denied")
+
+
+def _described_end(code: int) -> str:
+    if code >= 0:
+        return f"the worker exited with code {code}"
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(-code).name
+        note = (
+            "; it may have killed itself, or the machine ran out of memory" if -code == signal.SIGKILL else ""
+        )
+        return f"the worker was killed by signal {-code} ({name}){note}"
+    return f"the worker was killed by signal {-code}"
+
+
+def _said(spec: WorkerSpec) -> str:
+    """The end of what a worker wrote to standard error before it was a worker."""
+    try:
+        text = (spec.scratch / worker.OUTPUT_FILE).read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+    return f"\n{text[-2000:]}" if text else ""

@@ -1,0 +1,1814 @@
+"""The worker: a Python REPL behind one duplex byte stream. Standard library only, one file, CPython 3.9 or newer.
+
+Who uses this file. An environment starts it by path with streams attached (`python -I worker.py`, or the same
+through a container or ssh); the zygote loads it and forks; and the parent side imports its frame codec, so that
+there is one codec and no second opinion about it.
+
+Frames. A frame is 4 bytes of big-endian length and that many bytes of UTF-8 JSON, at most 64 MiB: an object with
+a `kind`. Version 1:
+
+    worker to parent
+      fault {reason}                         it can't start (confinement failed); it ends after this
+      hello {v, python, pid}                 it is confined and ready
+      call {id, fn, arguments}               wants a `reply` with the same id; many may be open at once
+      note {fn, arguments}                   wants none
+      done {id, ...}                         ends a request
+    parent to worker
+      start {scratch, cwd, env, limits, grants, blobs}         first, once
+      init {id, variables, skills, seed}                       done {failure}
+      cell {id, number, source, timeout_s}                     done {output, failure, answered, answer, partial}
+      function {id, file, folder, name, arguments, timeout_s}  done {output, failure, value}
+      script {id, argv, stdin, cwd, env, timeout_s}            done {returncode, stdout, stderr, truncated, late}
+      expression {id, source, names, timeout_s}                done {failure, value, shown, truth}
+      reply {id, value} or {id, error}
+    either way
+      file {name}       the frame is too large for the stream; it is this file of scratch, read once and removed
+
+One request at a time; calls are made while one runs, from any thread.
+
+Values that are not plain JSON stand as an object with one key. `{"$text": {path, n_bytes, sha256, offset}}` is a
+text in a file: it arrives as `str` up to 64 MiB and as `Context` above, and goes back without its path.
+`{"$error": {type, message, kind, retryable, hint}}` is a failed part of a batch. Data of users that looks like
+one of these gets one more `$` in front on the way out and loses it on the way in.
+
+Why it is built like this
+- Whatever a cell does, it must not forge or tear a frame by accident. The real stream is moved to high
+  descriptors; 0 is /dev/null; 1 and 2 are a file whose new bytes are shown after what was printed. The stream is
+  touched only in sections that the deadline's signal does not interrupt. On purpose it can forge frames: the
+  parent trusts none.
+- There is no reader thread: a thread would outlive deadlines, and an idle worker would have two. Instead a thread
+  that waits reads for everybody (leader), and the others wait for it (followers).
+- A deadline raises `CellTimeout` in the main thread; code that swallows it is killed by the parent 2 s later.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import io
+import json
+import linecache
+import math
+import mmap
+import os
+import random
+import re
+import resource
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+import types
+from collections import deque
+from importlib import util as importlib_util
+from itertools import count
+
+VERSION = 1
+FRAME_BYTES = 64 << 20  # of one frame on the stream
+FILE_BYTES = 1 << 30  # of one frame in a file
+TEXT_BYTES = 64 << 20  # a text above this is a Context
+HALF_CHARS = 10_000  # of an observation's head, and of its tail
+SPILL_BYTES = 64 << 20  # of a cell's whole output, in its file
+STDOUT_BYTES = 16 << 20  # of a script's output
+STDERR_CHARS = 4_000  # the end of a script's standard error
+SHOWN_CHARS = 2_000  # of an expression's value, and of an error's message
+TRACEBACK_CHARS = 8_000
+LINE_WIDTH = 100
+MAX_DEPTH = 200  # of a JSON value
+MAX_INT_BITS = 14_000  # json refuses integers of more than 4,300 digits
+BALLAST_BYTES = 8 << 20
+HIGH_FD = 200
+
+OUTPUT_FILE = ".output"
+CELLS = "<cell "  # how the file names of cells begin
+_HEADER = struct.Struct(">I")
+_MARKER = re.compile(r"\$+(?:text|error)")
+
+
+# ---------------------------------------------------------------------------------------------- frames
+
+
+class BadFrame(ValueError):
+    """Bytes that are no frame of this protocol."""
+
+
+def pack(frame, scratch, default=None):
+    """Bytes of a frame, header included; a frame that is too large is put into a file of `scratch`."""
+    body = _json(frame, default)
+    if len(body) > FRAME_BYTES:
+        body = _json({"kind": "file", "name": _keep_frame(body, scratch)}, None)
+    return _HEADER.pack(len(body)) + body
+
+
+def body_length(header):
+    """Length of the body that follows these 4 bytes. Raises BadFrame above the limit."""
+    (length,) = _HEADER.unpack(header)
+    if length > FRAME_BYTES:
+        raise BadFrame(f"a frame of {length:,} bytes; {FRAME_BYTES:,} are allowed")
+    return length
+
+
+def unpack(body, scratch, special):
+    """The frame of a body. `special(key, value)` makes what a `$text` or `$error` stands for. Raises BadFrame."""
+    frame = _parsed(body, special)
+    if frame.get("kind") == "file":
+        frame = _parsed(_kept_frame(frame.get("name"), scratch), special)
+    return frame
+
+
+def escaped(key):
+    """Whether the only key of a user's dict looks like a marker, so that it has to get one more `$`."""
+    return key[:1] == "$" and _MARKER.fullmatch(key) is not None
+
+
+def _json(value, default):
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=default).encode()
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
+        return json.dumps(value, separators=(",", ":"), default=default).encode()
+
+
+def _parsed(body, special):
+    def hook(part):
+        if len(part) == 1:
+            (key,) = part
+            if key in ("$text", "$error"):
+                return special(key, part[key])
+            if escaped(key):
+                return {key[1:]: part[key]}
+        return part
+
+    try:
+        # The hook costs a Python call for each object; most frames hold no `$`.
+        frame = json.loads(body, object_hook=hook if b'"$' in body else None)
+    except (ValueError, RecursionError) as error:
+        raise BadFrame(f"a frame that is no JSON: {error}") from None
+    if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str):
+        raise BadFrame("a frame that is no object with a `kind`")
+    return frame
+
+
+def _keep_frame(body, scratch):
+    if len(body) > FILE_BYTES:
+        raise ValueError(
+            f"a value of {len(body):,} bytes is too large to pass on; {FILE_BYTES:,} are allowed"
+        )
+    name = f".frame-{os.urandom(12).hex()}"
+    # Exclusive and without following links: the other side owns this folder too, and may have prepared it.
+    fd = os.open(
+        os.path.join(scratch, name),
+        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o600,
+    )
+    with open(fd, "wb") as file:
+        file.write(body)
+    return name
+
+
+def _kept_frame(name, scratch):
+    if not isinstance(name, str) or not re.fullmatch(r"\.frame-[0-9a-f]{24}", name):
+        raise BadFrame("a frame in a file with a name that is none of ours")
+    path = os.path.join(scratch, name)
+    try:
+        # O_NONBLOCK: opening a pipe that somebody put there must not wait.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            facts = os.fstat(fd)
+            if (facts.st_mode & 0o170000) != 0o100000 or facts.st_nlink != 1 or facts.st_size > FILE_BYTES:
+                raise BadFrame("a frame in a file that is no plain file of the allowed size")
+            body = file.read(FILE_BYTES)
+        os.unlink(path)
+    except OSError as error:
+        raise BadFrame(f"a frame in a file that can't be read: {error.strerror}") from None
+    return body
+
+
+# ---------------------------------------------------------------------------------------------- JSON values
+
+
+class _NotJson(Exception):
+    def __init__(self, why):
+        super().__init__(why)
+        self.why = why
+        self.parts = []
+
+
+def json_value(value, texts=False):
+    """A copy of the value as plain JSON, ready for a frame; tuples become arrays.
+
+    Raises TypeError naming the part that is none, as `$.items[3]: set is no JSON value`. `texts`: a Context may
+    stand in it, and goes as a reference.
+    """
+    try:
+        return _plain(value, texts, 0)
+    except _NotJson as error:
+        raise TypeError(f"${''.join(reversed(error.parts))}: {error.why}") from None
+
+
+def _plain(value, texts, depth):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if isinstance(value, (int, float)):
+        return _plain_number(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if depth > MAX_DEPTH:
+        raise _NotJson(f"nested more than {MAX_DEPTH} levels deep, or contains itself")
+    if isinstance(value, (list, tuple)):
+        return _plain_list(value, texts, depth)
+    if isinstance(value, dict):
+        return _plain_dict(value, texts, depth)
+    if texts and isinstance(value, Context):
+        return value.reference()
+    raise _NotJson(f"{kind.__name__} is no JSON value")
+
+
+def _plain_number(value):
+    if isinstance(value, int):
+        if value.bit_length() > MAX_INT_BITS:
+            raise _NotJson(f"an integer of {value.bit_length():,} bits is too long; write it as text")
+        return value if isinstance(value, bool) else int(value)
+    if not math.isfinite(value):
+        raise _NotJson(f"{float(value)} is no JSON value")
+    return float(value)
+
+
+def _plain_list(value, texts, depth):
+    copy = []
+    try:
+        for item in value:
+            copy.append(_plain(item, texts, depth + 1))  # noqa: PERF401  (its length names the failing item)
+    except _NotJson as error:
+        error.parts.append(f"[{len(copy)}]")
+        raise
+    return copy
+
+
+def _plain_dict(value, texts, depth):
+    copy = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise _NotJson(f"the key {key!r:.80} is {type(key).__name__}, and keys have to be str")
+        try:
+            copy[str.__str__(key)] = _plain(item, texts, depth + 1)
+        except _NotJson as error:
+            error.parts.append(f".{key}" if key.isidentifier() else f"[{key!r:.80}]")
+            raise
+    if len(copy) == 1:
+        (key,) = copy
+        if escaped(key):
+            return {f"${key}": copy[key]}
+    return copy
+
+
+# ---------------------------------------------------------------------------------------------- deadline
+
+
+class CellTimeout(BaseException):
+    """The deadline of what runs has passed. No `Exception`, so that `except Exception` does not swallow it."""
+
+
+class Deadline:
+    """Raises CellTimeout in the main thread when time is up, but never inside a `with held:` section of it.
+
+    The worker makes one. The signal's handler runs in the main thread only, so other threads are never held.
+    """
+
+    def __init__(self):
+        self.seconds = 0.0
+        self._main = threading.main_thread().ident
+        self._armed = False
+        self._due = False
+        self._n_held = 0
+
+    def armed(self, seconds):
+        """A section that may take so long."""
+        self.seconds = seconds
+        return _Armed(self)
+
+    def __enter__(self):
+        if threading.get_ident() == self._main:
+            self._n_held += 1
+
+    def __exit__(self, *_):
+        if threading.get_ident() != self._main:
+            return
+        self._n_held -= 1
+        if self._due and not self._n_held and self._armed:
+            self._due = False
+            raise self._error()
+
+    def arm(self):
+        """Begin to count."""
+        self._armed, self._due = True, False
+        signal.signal(signal.SIGALRM, self._fire)  # again each time: a cell may have set its own
+        signal.setitimer(signal.ITIMER_REAL, max(self.seconds, 0.001))
+
+    def disarm(self):
+        """Stop counting. A signal that is on its way is ignored from here on."""
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _fire(self, _signal, _frame):
+        if not self._armed:
+            return
+        if self._n_held:
+            self._due = True
+        else:
+            raise self._error()
+
+    def _error(self):
+        return CellTimeout(f"it ran longer than its {self.seconds:g} s")
+
+
+class _Armed:
+    def __init__(self, deadline):
+        self._deadline = deadline
+
+    def __enter__(self):
+        self._deadline.arm()
+
+    def __exit__(self, *_):
+        self._deadline.disarm()
+
+
+# ---------------------------------------------------------------------------------------------- stream
+
+
+class Channel:
+    """The worker's end of the stream. Any thread may call; the main thread takes the requests.
+
+    True between calls: `_reading` is set exactly while one thread reads, without holding `_state`; whoever waits
+    and finds nobody reading becomes the reader.
+    """
+
+    def __init__(self, read_fd, write_fd, deadline):
+        self.scratch = None
+        self._read_fd, self._write_fd = read_fd, write_fd
+        self._held = deadline
+        self._state = threading.Condition(threading.Lock())
+        self._writing = threading.Lock()
+        self._reading = False
+        self._requests = deque()
+        self._replies = {}
+        self._numbers = count(1)
+
+    def request(self):
+        """The next frame that is no reply."""
+        return self._wait(lambda: self._requests.popleft() if self._requests else None)
+
+    def call(self, fn, arguments):
+        """The value that the parent answers. Raises SubCallError or SkillError."""
+        arguments = json_value(arguments, texts=True)
+        number = next(self._numbers)
+        with self._held:
+            self.send({"kind": "call", "id": number, "fn": fn, "arguments": arguments})
+            reply = self._wait(lambda: self._replies.pop(number, None))
+        if "error" in reply:
+            raise _error_of(reply["error"])
+        return reply.get("value")
+
+    def note(self, fn, arguments):
+        """Tell the parent something."""
+        self.send({"kind": "note", "fn": fn, "arguments": json_value(arguments)})
+
+    def send(self, frame):
+        """Write one frame whole."""
+        data = memoryview(pack(frame, self.scratch))
+        with self._held, self._writing:
+            while data:
+                data = data[os.write(self._write_fd, data) :]
+
+    def _wait(self, take):
+        with self._held, self._state:
+            while True:
+                found = take()
+                if found is not None:
+                    return found
+                if self._reading:
+                    self._state.wait()
+                else:
+                    self._read_for_all()
+
+    def _read_for_all(self):
+        self._reading = True
+        self._state.release()
+        try:
+            frame = unpack(self._read(body_length(self._read(_HEADER.size))), self.scratch, _special)
+        finally:
+            self._state.acquire()
+            self._reading = False
+            self._state.notify_all()
+        if frame["kind"] == "reply":
+            self._replies[frame["id"]] = frame
+        else:
+            self._requests.append(frame)
+
+    def _read(self, n_bytes):
+        parts = []
+        while n_bytes:
+            part = os.read(self._read_fd, min(n_bytes, 1 << 20))
+            if not part:
+                os._exit(0)  # the parent has gone: nobody is left to work for
+            parts.append(part)
+            n_bytes -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _special(key, value):
+    return _error_of(value) if key == "$error" else _text_of(value)
+
+
+def _text_of(reference):
+    path, n_bytes, offset = reference["path"], reference["n_bytes"], reference.get("offset", 0)
+    if n_bytes > TEXT_BYTES:
+        _allow_mapping(offset + n_bytes)
+        return Context(path, reference["sha256"], offset, n_bytes)
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.read(n_bytes).decode("utf-8", "replace")
+
+
+def _allow_mapping(n_bytes):
+    """Memory is counted beyond contexts: one that comes late raises the limit by its size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        soft += n_bytes
+        resource.setrlimit(
+            resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+        )
+
+
+# ---------------------------------------------------------------------------------------------- errors of calls
+
+
+class SubCallError(Exception):
+    """A call that failed. Falsy, so that in the list of a batch it is not taken for a result.
+
+    `kind`: how it ended (error, invalid, timeout, denied, budget). `retryable`: the same call may work later.
+    """
+
+    def __init__(self, message="", kind="error", retryable=False, hint=""):
+        super().__init__(message)
+        self.kind, self.retryable, self.hint = kind, retryable, hint
+
+    def __bool__(self):
+        return False
+
+
+class SkillError(SubCallError):
+    """A call of a skill that failed."""
+
+
+def _error_of(fields):
+    kind = SkillError if fields.get("type") == "SkillError" else SubCallError
+    return kind(
+        fields["message"], fields.get("kind", "error"), fields.get("retryable", False), fields.get("hint", "")
+    )
+
+
+# ---------------------------------------------------------------------------------------------- large texts
+
+
+class Context:
+    """A large text in a file, mapped into memory and never copied whole. Much like a `str`, but counted in bytes.
+
+    `len`, indices, `find` and `chunks` count UTF-8 bytes; a cut inside a character moves to the character's start,
+    so that pieces put together again are the text. `text[a:b]`, `lines()`, `chunks(n)` and `grep(...)` give `str`;
+    `slice(a, b)` gives a smaller Context of the same file, which can be passed to calls without copying.
+    """
+
+    def __init__(self, path, sha256="", offset=0, n_bytes=None):
+        self._path, self._sha256 = path, sha256
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        self._start = min(offset, size)
+        self._stop = size if n_bytes is None else min(offset + n_bytes, size)
+
+    def slice(self, start=0, stop=None):
+        """A part of it, as a Context; nothing is copied."""
+        part = Context.__new__(Context)
+        part._path, part._sha256, part._map = self._path, self._sha256, self._map
+        part._start, part._stop = self._range(start, stop)
+        return part
+
+    def reference(self):
+        """What stands for it in a frame."""
+        return {"$text": {"sha256": self._sha256, "offset": self._start, "n_bytes": len(self)}}
+
+    def find(self, sub, start=0, stop=None):
+        """Offset of the first `sub` in bytes, or -1."""
+        start, stop = self._range(start, stop)
+        found = self._map.find(_utf8(sub), start, stop)
+        return found if found < 0 else found - self._start
+
+    def rfind(self, sub, start=0, stop=None):
+        """Offset of the last `sub` in bytes, or -1."""
+        start, stop = self._range(start, stop)
+        found = self._map.rfind(_utf8(sub), start, stop)
+        return found if found < 0 else found - self._start
+
+    def count(self, sub):
+        """How often `sub` stands in it, without overlaps."""
+        if not sub:
+            raise ValueError("count needs something to look for")
+        data, n_found, at = _utf8(sub), 0, self._start
+        while (at := self._map.find(data, at, self._stop)) >= 0:
+            n_found, at = n_found + 1, at + len(data)
+        return n_found
+
+    def startswith(self, prefix):
+        """Whether it begins so."""
+        data = _utf8(prefix)
+        return len(data) <= len(self) and self._map[self._start : self._start + len(data)] == data
+
+    def endswith(self, suffix):
+        """Whether it ends so."""
+        data = _utf8(suffix)
+        return len(data) <= len(self) and self._map[self._stop - len(data) : self._stop] == data
+
+    def lines(self):
+        r"""Each line without its `\n`, one after the other."""
+        at = self._start
+        while at < self._stop:
+            end = self._map.find(b"\n", at, self._stop)
+            end = self._stop if end < 0 else end
+            yield self._text(at, end)
+            at = end + 1
+
+    def chunks(self, n_bytes):
+        """Pieces of at most so many bytes (at least one character); together they are the text."""
+        if n_bytes < 1:
+            raise ValueError(f"chunks need a size of 1 or more, not {n_bytes}")
+        at = self._start
+        while at < self._stop:
+            end = self._boundary(min(at + n_bytes, self._stop))
+            end = end if end > at else self._after(at)
+            yield self._text(at, end)
+            at = end
+
+    def grep(self, pattern, limit=100, flags=0):
+        """`(line number, line)` of the first lines in which the regular expression is found, `limit` at most.
+
+        A match over several lines counts for its first line.
+        """
+        search = re.compile(pattern, flags | re.MULTILINE) if isinstance(pattern, str) else pattern
+        found, number, at = [], 1, self._start
+        while at < self._stop and len(found) < limit:
+            end = self._line_end(min(at + (1 << 20), self._stop))
+            block = self._text(at, end)
+            found += _matching_lines(search, block, number, limit - len(found))
+            number, at = number + block.count("\n"), end
+        return found
+
+    def __len__(self):
+        return self._stop - self._start
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            at = index if index >= 0 else len(self) + index
+            if not 0 <= at < len(self):
+                raise IndexError(f"index {index} is outside a Context of {len(self):,} bytes")
+            at = self._boundary(self._start + at)
+            return self._text(at, self._after(at))
+        if index.step not in (None, 1):
+            raise ValueError("a Context has no steps; take a part, as context[a:b][::2]")
+        return self._text(*self._range(index.start, index.stop))
+
+    def __contains__(self, sub):
+        return self._map.find(_utf8(sub), self._start, self._stop) >= 0
+
+    def __iter__(self):
+        return self.lines()
+
+    def __str__(self):
+        return self._text(self._start, self._stop)
+
+    def __eq__(self, other):
+        if isinstance(other, str):
+            data = _utf8(other)
+            return len(data) == len(self) and self._map[self._start : self._stop] == data
+        if isinstance(other, Context):
+            return (self._path, self._start, self._stop) == (other._path, other._start, other._stop)
+        return NotImplemented
+
+    def __hash__(self):
+        return hash((self._path, self._start, self._stop))
+
+    def __repr__(self):
+        begin = self._text(self._start, self._boundary(min(self._start + 60, self._stop)))
+        return f"<Context of {len(self):,} bytes: {begin!r}...>"
+
+    def __getattr__(self, name):
+        if hasattr(str, name):
+            raise AttributeError(
+                f"a Context has no `{name}`: take a part of it as str, as context[a:b].{name}(...)"
+            )
+        raise AttributeError(f"a Context has no `{name}`")
+
+    def _text(self, start, stop):
+        if stop - start > TEXT_BYTES:
+            raise ValueError(
+                f"{stop - start:,} bytes are too many for one str; use lines(), chunks(n), grep(...), context[a:b], "
+                "or slice(a, b) to pass a part on"
+            )
+        return self._map[start:stop].decode("utf-8", "replace")
+
+    def _range(self, start, stop):
+        start, stop, _ = slice(start, stop).indices(len(self))
+        start = self._boundary(self._start + start)
+        return start, max(start, self._boundary(self._start + stop))
+
+    def _boundary(self, at):
+        """The start of the character that the byte belongs to."""
+        lowest = max(self._start, at - 3)
+        while lowest < at < self._stop and 0x80 <= self._map[at] < 0xC0:
+            at -= 1
+        return at
+
+    def _after(self, at):
+        """The start of the next character."""
+        at, furthest = at + 1, min(at + 4, self._stop)
+        while at < furthest and 0x80 <= self._map[at] < 0xC0:
+            at += 1
+        return at
+
+    def _line_end(self, at):
+        found = self._map.find(b"\n", at, self._stop)
+        return self._stop if found < 0 else found + 1
+
+
+def _utf8(text):
+    if not isinstance(text, str):
+        raise TypeError(f"a Context is searched for str, not {type(text).__name__}")
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _matching_lines(search, block, number, limit):
+    found, at = [], 0
+    while len(found) < limit:
+        match = search.search(block, at)
+        if match is None or (match.start() == len(block) and block.endswith("\n")):
+            break
+        begin = block.rfind("\n", 0, match.start()) + 1
+        end = block.find("\n", match.start())
+        end = len(block) if end < 0 else end
+        number += block.count("\n", at, begin)
+        found.append((number, block[begin:end]))
+        number, at = number + 1, end + 1
+        if at >= len(block):
+            break
+    return found
+
+
+# ---------------------------------------------------------------------------------------------- output
+
+
+class Capture:
+    """What a request prints: head and tail in memory, all of it in a file when it is long. Threads may write.
+
+    A flood costs no more than `SPILL_BYTES` of disk and two halves of memory.
+    """
+
+    def __init__(self, scratch, deadline):
+        self._scratch = scratch
+        self._held = deadline
+        self._lock = threading.RLock()
+        self._raw = os.open(
+            os.path.join(scratch, OUTPUT_FILE),
+            os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW,
+            0o600,
+        )
+        self._raw = _moved_high(self._raw)
+        self.begin("output")
+
+    def begin(self, name):
+        """Forget what was printed so far, and take descriptors 1 and 2 and Python's streams again."""
+        with self._lock:
+            self._name = f"{name}.txt"
+            self._head, self._tail = "", ""
+            self._n_chars = 0
+            self._file, self._path, self._room = None, None, SPILL_BYTES
+        for fd in (1, 2):
+            os.dup2(self._raw, fd)
+        sys.stdout, sys.stderr = Printed(self, 1), Printed(self, 2)
+
+    def write(self, text):
+        """Take some text."""
+        with self._held, self._lock:
+            before = self._head + self._tail if self._n_chars <= 2 * HALF_CHARS else ""
+            self._n_chars += len(text)
+            if self._n_chars > 2 * HALF_CHARS:
+                self._spill(before + text if self._path is None else text)
+            room = HALF_CHARS - len(self._head)
+            if room > 0:
+                self._head, text = self._head + text[:room], text[room:]
+            if text:
+                self._tail = (
+                    (self._tail + text)[-HALF_CHARS:] if len(text) < HALF_CHARS else text[-HALF_CHARS:]
+                )
+
+    def end(self):
+        """The `output` of a done frame: what was printed since `begin`."""
+        raw = self._raw_text()
+        if raw:
+            self.write(raw)
+        with self._held, self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            if self._path is not None and self._room < 0:
+                note = f"\n[the file holds the first {SPILL_BYTES >> 20} MiB only]\n"
+                self._tail, self._n_chars = self._tail + note, self._n_chars + len(note)
+            return {"head": self._head, "tail": self._tail, "n_chars": self._n_chars, "path": self._path}
+
+    def _spill(self, text):
+        if self._room < 0:
+            return
+        try:
+            if self._path is None:
+                self._path = os.path.join(self._scratch, self._name)
+                self._file = open(self._path, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
+            if self._file is not None:
+                self._file.write(text[: self._room])
+            self._room -= len(text)
+        except OSError:  # no room on the disk, or a limit: head and tail are still there
+            self._room = -1
+
+    def _raw_text(self):
+        """What went to descriptors 1 and 2 without Python: written by programs and C code."""
+        size = os.fstat(self._raw).st_size
+        if not size:
+            return ""
+        if size <= 2 * HALF_CHARS:
+            data = os.pread(self._raw, size, 0)
+        else:
+            left_out = f"\n[... {size - 2 * HALF_CHARS:,} bytes left out ...]\n".encode()
+            data = (
+                os.pread(self._raw, HALF_CHARS, 0)
+                + left_out
+                + os.pread(self._raw, HALF_CHARS, size - HALF_CHARS)
+            )
+        os.ftruncate(self._raw, 0)
+        return data.decode("utf-8", "replace")
+
+
+class Printed(io.TextIOBase):
+    """`sys.stdout` or `sys.stderr` of a request."""
+
+    encoding = "utf-8"
+    errors = "replace"
+
+    def __init__(self, capture, fd):
+        super().__init__()
+        self._capture, self._fd = capture, fd
+        self.buffer = _PrintedBytes(capture)
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() takes str, not {type(text).__name__}")
+        self._capture.write(text)
+        return len(text)
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self._fd
+
+
+class _PrintedBytes(io.RawIOBase):
+    def __init__(self, capture):
+        super().__init__()
+        self._capture = capture
+
+    def write(self, data):
+        self._capture.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+    def writable(self):
+        return True
+
+
+def show(value, capture):
+    """Print a cell's last value as an interpreter would, in pieces, so that a huge one needs no huge string."""
+    parts, n_chars = [], 0
+    for piece in _pieces(value, "", ()):
+        parts.append(piece)
+        n_chars += len(piece)
+        if n_chars > 1 << 16:
+            capture.write("".join(parts))
+            parts, n_chars = [], 0
+    capture.write("".join(parts) + "\n")
+
+
+_BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
+
+
+def _pieces(value, indent, inside):
+    kind = type(value)
+    if kind is str or kind is bytes:
+        yield from _pieces_of_text(value)
+    elif kind not in _BRACKETS or not value:
+        yield repr(value)
+    elif id(value) in inside or len(inside) > MAX_DEPTH // 4:
+        yield "..."
+    else:
+        line = _one_line(value, LINE_WIDTH - len(indent))
+        if line is not None:
+            yield line
+        else:
+            yield from _pieces_of_container(value, indent, (*inside, id(value)))
+
+
+def _pieces_of_text(value):
+    if len(value) <= 1 << 16:
+        yield repr(value)
+        return
+    for at in range(0, len(value), 1 << 16):
+        part = repr(value[at : at + (1 << 16)])
+        yield part if at == 0 else f"\n{part}"  # neighbouring literals are one
+
+
+def _pieces_of_container(value, indent, inside):
+    opening, closing = _BRACKETS[type(value)]
+    deeper, width = indent + " ", 0
+    if type(value) is frozenset:
+        opening, closing = "frozenset({", "})"
+    yield opening
+    for number, item in enumerate(value.items() if type(value) is dict else value):
+        key = ""
+        if type(value) is dict:
+            key, item = f"{item[0]!r}: ", item[1]
+        short = _one_line(item, 40)
+        if number:
+            # Short items fill a line; a long one begins its own.
+            fits = short is not None and not key and width + len(short) + 2 < LINE_WIDTH
+            yield ", " if fits else f",\n{deeper}"
+            width = width + 2 if fits else len(deeper)
+        yield key
+        yield from (short,) if short is not None else _pieces(item, deeper, inside)
+        width += LINE_WIDTH if short is None else len(short)
+    yield f",{closing}" if type(value) is tuple and len(value) == 1 else closing
+
+
+def _one_line(value, room):
+    """`repr(value)` when it is no longer than `room`, else None; costs no more than that."""
+    kind = type(value)
+    if kind in _BRACKETS:
+        if len(value) * 2 > room or not _small(value, room):
+            return None
+    elif (kind in (str, bytes) and len(value) > room) or kind not in (
+        str,
+        bytes,
+        int,
+        float,
+        bool,
+        type(None),
+    ):
+        return None
+    if kind is int and value.bit_length() > 4 * room:
+        return None
+    text = repr(value)
+    return text if len(text) <= room else None
+
+
+def _small(value, room):
+    """Whether a container holds few and short plain values only, so that its repr can't be long."""
+    for item in value.items() if type(value) is dict else value:
+        for part in item if type(value) is dict else (item,):
+            room -= 2
+            if type(part) in (str, bytes):
+                room -= len(part)
+            elif type(part) in _BRACKETS:
+                if len(part) * 2 > room or not _small(part, room):
+                    return False
+                room -= 2 * len(part)
+            elif type(part) is int:
+                room -= part.bit_length() // 4
+            elif type(part) not in (float, bool, type(None)):
+                return False
+            if room < 0:
+                return False
+    return True
+
+
+def brief(value, limit=SHOWN_CHARS):
+    """`repr` of anything, at most so long."""
+    parts, n_chars = [], 0
+    for piece in _pieces(value, "", ()):
+        parts.append(piece)
+        n_chars += len(piece)
+        if n_chars > limit:
+            return "".join(parts)[: limit - 3] + "..."
+    return "".join(parts)
+
+
+# ---------------------------------------------------------------------------------------------- failures
+
+
+def failure_of(error, grants, own=CELLS, place=""):
+    """The `failure` of a done frame, with the frames of the author's own code only.
+
+    `own`: how the file names of that code begin. `place`: the file that `line` is of; else the innermost of its own.
+    Never raises, whatever the exception's `__str__` does.
+    """
+    told = traceback.TracebackException(type(error), error, error.__traceback__)
+    line = _only_own(told, own, place or own)
+    is_syntax = isinstance(error, SyntaxError) and line is None
+    text = "".join(told.format_exception_only() if is_syntax else told.format())
+    if len(text) > TRACEBACK_CHARS:
+        text = f"{text[: TRACEBACK_CHARS // 2]}\n[...]\n{text[-TRACEBACK_CHARS // 2 :]}"
+    try:
+        message = str(error)
+    except BaseException:  # noqa: BLE001  (the author's __str__ may raise anything)
+        message = "<its message can't be shown: str() of it raised>"
+    return {
+        "type": type(error).__name__,
+        "message": message[:SHOWN_CHARS],
+        "traceback": text,
+        "line": error.lineno if is_syntax else line,
+        "hint": _hint(error, grants),
+    }
+
+
+def _only_own(told, own, place):
+    """Leave only the author's frames in a traceback and what it was caused by; the line where `place` raised it."""
+    line, seen, todo = None, set(), [told]
+    while todo:
+        part = todo.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        mine = [frame for frame in part.stack if frame.filename.startswith(own)]
+        part.stack[:] = mine or [frame for frame in part.stack if frame.filename != __file__]
+        if part is told:
+            line = next((frame.lineno for frame in reversed(mine) if frame.filename.startswith(place)), None)
+        todo += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+    return line
+
+
+def _hint(error, grants):
+    if isinstance(error, SubCallError):
+        return str(error.hint or "")
+    if isinstance(error, SystemExit):
+        return "exit() ends the cell, not the REPL; give the answer with FINAL(value)"
+    if isinstance(error, MemoryError):
+        return f"a worker may use {grants.memory_bytes / (1 << 30):.1f} GiB beyond its context: work in smaller parts"
+    if isinstance(error, CellTimeout):
+        return "what was bound before it stays; do less at once, or allow more time (`cell_timeout_s`, `timeout_s`)"
+    seen = 0
+    while error is not None and seen < 10:
+        refused = error.reason if isinstance(getattr(error, "reason", None), OSError) else error
+        if isinstance(refused, PermissionError):
+            return grants.hint(refused)
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return ""
+
+
+class Grants:
+    """What this worker may touch, for hints only: it is the kernel that says no."""
+
+    def __init__(self, start):
+        fields = start["grants"]
+        self.read, self.write = fields["read"], fields["write"]
+        self.processes, self.network = fields["processes"], fields["network"]
+        self.memory_bytes = start["limits"]["memory_bytes"]
+        self.confined = False
+
+    def hint(self, error):
+        """What to write into a workflow or manifest so that it is allowed next time."""
+        if not self.confined:
+            return ""
+        if isinstance(error.filename, (str, bytes)):
+            return self._path_hint(os.path.abspath(os.fsdecode(error.filename)))
+        where = _innermost_module(error)
+        if where in ("subprocess", "os", "multiprocessing", "pty") and not self.processes:
+            return "no programs may be started here; a skill's scripts may: name the program in `requires: {bins: [...]}`"
+        if where in ("socket", "ssl", "asyncio", "http", "urllib") and not self.network:
+            return 'no network here; grant it with `permissions: {network: ["<host>"]}`'
+        return "the worker is confined: rights and times of files, signals to others and namespaces can't be changed"
+
+    def _path_hint(self, path):
+        inside_read = any(_inside(path, folder) for folder in (*self.read, *self.write))
+        key = "write" if inside_read or _readable(path) or not os.path.lexists(path) else "read"
+        return f"`{path}` is not granted; grant it with `permissions: {{{key}: [{json.dumps(path)}]}}`"
+
+
+def _inside(path, folder):
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _readable(path):
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _innermost_module(error):
+    """Name of the top-level module whose Python code asked for what was refused."""
+    name, place = "", error.__traceback__
+    while place is not None:
+        name = place.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        place = place.tb_next
+    return name
+
+
+# ---------------------------------------------------------------------------------------------- what code may call
+
+
+class Calls:
+    """The calls that cells and skills' functions make, as the functions and objects that they see."""
+
+    def __init__(self, channel):
+        self._channel = channel
+        self.call = channel.call
+        self.memory = Memory(channel.call)
+        self.budget = Budget(channel.call)
+
+    def llm_query(self, prompt, model=None):
+        """The reply of a plain model to a prompt."""
+        return self.call("llm_query", {"prompt": prompt, "model": model})
+
+    def llm_query_batched(self, prompts, model=None):
+        """Replies to all prompts, in order, asked side by side; a failed one is an error object, which is falsy."""
+        return self.call("llm_query_batched", {"prompts": list(prompts), "model": model})
+
+    def rlm_query(self, prompt, context=None, model=None, schema=None):
+        """The answer of a recursive call, which has a REPL of its own with `context` in it."""
+        return self.call(
+            "rlm_query", {"prompt": prompt, "context": context, "model": model, "schema": schema}
+        )
+
+    def rlm_query_batched(self, prompts, contexts=None, model=None, schema=None):
+        """Answers of recursive calls, in order, made side by side; a failed one is an error object, which is falsy."""
+        contexts = None if contexts is None else list(contexts)
+        arguments = {"prompts": list(prompts), "contexts": contexts, "model": model, "schema": schema}
+        return self.call("rlm_query_batched", arguments)
+
+    def approve(self, prompt, items=None):
+        """Ask a person; True when they agree."""
+        return self.call("approve", {"prompt": prompt, "items": items})
+
+    def log(self, text):
+        """Write a line into the run's journal."""
+        self._channel.note("log", {"text": str(text)})
+
+
+class Memory:
+    """The workspace's notes."""
+
+    def __init__(self, call):
+        self._call = call
+
+    def search(self, query, limit=10):
+        """Notes that fit the words."""
+        return self._call("memory_search", {"query": query, "limit": limit})
+
+    def read(self, path):
+        """Text of a note."""
+        return self._call("memory_read", {"path": path})
+
+    def write(self, path, text, append=False):
+        """Write a note, or add to it; the workflow's `remember` says which notes may be written."""
+        return self._call("memory_write", {"path": path, "text": text, "append": append})
+
+    def __repr__(self):
+        return "<memory: search(query, limit=10), read(path), write(path, text, append=False)>"
+
+
+class Budget:
+    """What is left of the run's budget, asked anew at each look: `budget.tokens`, `budget["usd"]`, `dict(budget)`."""
+
+    def __init__(self, call):
+        self._call = call
+
+    def keys(self):
+        """Names of the limits."""
+        return self._left().keys()
+
+    def __getitem__(self, name):
+        return self._left()[name]
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        left = self._left()
+        if name not in left:
+            raise AttributeError(f"the budget has no `{name}`{_closest(name, left)}")
+        return left[name]
+
+    def __repr__(self):
+        return f"<budget left: {self._left()}>"
+
+    def _left(self):
+        return self._call("budget", {})
+
+
+class Skills:
+    """The skills that may be called: `skills.word_count(...)`, `skills["word-count"]`, `list(skills)`."""
+
+    def __init__(self, table, call):
+        self._skills = {entry["name"]: Skill(entry, call) for entry in table}
+        self._attributes = {entry["attribute"]: self._skills[entry["name"]] for entry in table}
+
+    def __getattr__(self, name):
+        found = None if name.startswith("__") else self._attributes.get(name)
+        if found is None:
+            raise AttributeError(f"there is no skill `{name}`{_closest(name, self._attributes)}")
+        return found
+
+    def __getitem__(self, name):
+        found = self._skills.get(name) or self._attributes.get(name)
+        if found is None:
+            raise KeyError(f"there is no skill `{name}`{_closest(name, self._skills)}")
+        return found
+
+    def __contains__(self, name):
+        return name in self._skills or name in self._attributes
+
+    def __iter__(self):
+        return iter(self._skills)
+
+    def __len__(self):
+        return len(self._skills)
+
+    def __dir__(self):
+        return sorted(name for name in self._attributes if name.isidentifier())
+
+    def __repr__(self):
+        lines = [f"  {skill.name}: {_first_line(skill.description)}" for skill in self._skills.values()]
+        return "\n".join([f"<{len(lines)} skills>", *lines])
+
+
+class Skill:
+    """One skill: call it or one of its functions, read its files, run its scripts."""
+
+    def __init__(self, entry, call):
+        self.name, self.description = entry["name"], entry.get("description", "")
+        self.scripts = sorted(entry.get("scripts") or {})
+        self._functions = entry.get("functions") or {}
+        self._default = entry.get("default")
+        self._script_table = entry.get("scripts") or {}
+        self._call = call
+
+    def __call__(self, *args, **kwargs):
+        return self._call(
+            "skill", {"skill": self.name, "function": None, "args": list(args), "kwargs": kwargs}
+        )
+
+    def map(self, items):
+        """Results for each dict of arguments, in order, made side by side; a failed one is an error object."""
+        return self._call("skill_map", {"skill": self.name, "function": None, "items": _items(items)})
+
+    def doc(self):
+        """Its instructions: the body of SKILL.md."""
+        return self._call("skill_doc", {"skill": self.name})
+
+    def files(self):
+        """Paths of its files."""
+        return self._call("skill_files", {"skill": self.name})
+
+    def read(self, path):
+        """Text of one of its files."""
+        return self._call("skill_read", {"skill": self.name, "path": str(path)})
+
+    def run(self, script, *argv, **options):
+        """Run one of its scripts: the JSON value that it prints, else its text. Keywords become options."""
+        arguments = {
+            "skill": self.name,
+            "script": str(script),
+            "argv": [str(word) for word in argv],
+            "options": options,
+        }
+        return self._call("skill_run", arguments)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name not in self._functions:
+            raise AttributeError(
+                f"skill `{self.name}` has no function `{name}`{_closest(name, self._functions)}"
+            )
+        return SkillFunction(self.name, name, self._functions[name], self._call)
+
+    def __getitem__(self, name):
+        try:
+            return self.__getattr__(name)
+        except AttributeError as error:
+            raise KeyError(str(error)) from None
+
+    def __dir__(self):
+        return sorted([*self._functions, "doc", "files", "map", "name", "read", "run", "scripts"])
+
+    def __repr__(self):
+        lines = [f"<skill {self.name}: {_first_line(self.description)}>"]
+        for name, function in self._functions.items():
+            mark = " (default)" if name == self._default else ""
+            lines.append(
+                f"  .{function.get('signature', name)}{mark}: {_first_line(function.get('description', ''))}"
+            )
+        for path, script in self._script_table.items():
+            lines.append(
+                f"  .run({path!r}, ...): {_first_line(script.get('signature') or script.get('description', ''))}"
+            )
+        return "\n".join(lines)
+
+
+class SkillFunction:
+    """One function of a skill."""
+
+    def __init__(self, skill, name, entry, call):
+        self.__name__ = name
+        self.__doc__ = f"{entry.get('signature', name)}\n\n{entry.get('description', '')}"
+        self._skill, self._entry, self._call = skill, entry, call
+
+    def __call__(self, *args, **kwargs):
+        arguments = {"skill": self._skill, "function": self.__name__, "args": list(args), "kwargs": kwargs}
+        return self._call("skill", arguments)
+
+    def map(self, items):
+        """Results for each dict of arguments, in order, made side by side; a failed one is an error object."""
+        return self._call(
+            "skill_map", {"skill": self._skill, "function": self.__name__, "items": _items(items)}
+        )
+
+    def __repr__(self):
+        return f"<{self._skill}.{self._entry.get('signature', self.__name__)}: {_first_line(self.__doc__.split(chr(10))[-1])}>"
+
+
+def _items(items):
+    items = list(items)
+    for number, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise TypeError(f"map takes a list of dicts of arguments; [{number}] is {type(item).__name__}")
+    return items
+
+
+def _first_line(text):
+    return (text or "").strip().partition("\n")[0]
+
+
+def _closest(name, known):
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known: {', '.join(sorted(known)[:20])}" if known else "; there are none"
+
+
+# ---------------------------------------------------------------------------------------------- the REPL
+
+
+class _Text(str):
+    """A text that is shown as itself when it is a cell's last value."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return str.__str__(self)
+
+
+class Repl:
+    """The namespace that cells run in: a real module named `__main__`.
+
+    Before each cell the names of the protocol and the given variables are bound again to what they were, so that
+    `context = ...` or `llm_query = 3` in a cell costs that cell only. Everything else stays as cells left it.
+    """
+
+    def __init__(self, calls, skills, variables):
+        self.module = types.ModuleType("__main__")
+        self.names = self.module.__dict__
+        self.names["__builtins__"] = builtins
+        self._variables = {"context": None, "inputs": {}, "history": [], **variables}
+        self._answer = {"content": "", "ready": False}
+        self.final = []  # the last value given to FINAL by the running cell, or nothing
+        self._protocol = {
+            "skills": skills,
+            "memory": calls.memory,
+            "budget": calls.budget,
+            "SkillError": SkillError,
+            "SubCallError": SubCallError,
+            "FINAL": self._take_final,
+            "FINAL_VAR": self._take_final_variable,
+            "SHOW_VARS": self._show_variables,
+        }
+        for name in ("llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched", "approve", "log"):
+            self._protocol[name] = getattr(calls, name)
+        sys.modules["__main__"] = self.module
+
+    def restore(self):
+        """Bind the names of the protocol and the given variables again."""
+        self.final = []
+        if type(self.names.get("answer")) is dict:
+            self._answer = self.names["answer"]
+        self.names.update(self._variables)
+        self.names.update(self._protocol)
+        self.names["answer"] = self._answer
+
+    def run(self, name, source, capture):
+        """Run a cell statement by statement; the value of a last expression is printed."""
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        for code, is_shown in _statements(name, source):
+            value = eval(code, self.names)  # noqa: S307  (running a cell is what a worker is for)
+            if is_shown and value is not None:
+                show(value, capture)
+
+    def answer(self, failed):
+        """`answered`, `answer` and `partial` of the cell that ran. Raises TypeError for what is no JSON value."""
+        state = self.names.get("answer")
+        state = state if isinstance(state, dict) else self._answer
+        if failed:
+            state["ready"] = False  # a cell that raised gives no answer, now or later
+        elif self.final:
+            return {"answered": True, "answer": self.final[0], "partial": None}
+        elif state.get("ready"):
+            try:
+                return {"answered": True, "answer": json_value(state.get("content")), "partial": None}
+            except TypeError as error:
+                state["ready"] = False
+                raise TypeError(f'answer["content"] is no JSON value: {error}') from None
+        return {"answered": False, "answer": None, "partial": _partial(state.get("content"))}
+
+    def _take_final(self, value):
+        """Give the answer. It counts when the cell ends without an error."""
+        try:
+            self.final = [json_value(value)]
+        except TypeError as error:
+            raise TypeError(f"FINAL takes a JSON value: {error}") from None
+
+    def _take_final_variable(self, name):
+        """Give the value of the variable with this name as the answer."""
+        if not isinstance(name, str):
+            raise TypeError(
+                'FINAL_VAR takes the name of a variable, as FINAL_VAR("x"); FINAL(value) takes a value'
+            )
+        name = name.strip()
+        if name not in self.names:
+            raise NameError(f"FINAL_VAR: there is no variable `{name}`{_closest(name, self._own())}")
+        self._take_final(self.names[name])
+
+    def _show_variables(self):
+        """The variables there are, with type and size: never their content."""
+        lines = [
+            f"{name}: {_described(self.names[name])}" for name in (*self._variables, "answer", *self._own())
+        ]
+        return _Text("\n".join(lines))
+
+    def _own(self):
+        given = {*self._protocol, *self._variables, "answer"}
+        return [name for name in self.names if name not in given and not name.startswith("_")]
+
+
+def _statements(name, source):
+    """Code of each statement of a cell, and whether its value is shown. All are compiled before the first is run."""
+    tree = ast.parse(source, name)
+    flags = 0
+    compiled = []
+    for number, statement in enumerate(tree.body):
+        is_shown = number == len(tree.body) - 1 and isinstance(statement, ast.Expr)
+        part = ast.Expression(statement.value) if is_shown else ast.Module([statement], [])
+        code = compile(part, name, "eval" if is_shown else "exec", flags=flags, dont_inherit=True)
+        flags |= code.co_flags & _FUTURE_FLAGS
+        compiled.append((code, is_shown))
+    return compiled
+
+
+_FUTURE_FLAGS = (
+    0x1FE0000  # CO_FUTURE_* of CPython 3.9 to 3.13: `from __future__` holds for the rest of its cell
+)
+
+
+def _partial(content):
+    if content is None or (isinstance(content, str) and not content):
+        return None
+    try:
+        return json_value(content)
+    except TypeError:
+        return None
+
+
+def _described(value):
+    kind = type(value).__name__
+    if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, Context)):
+        unit = (
+            "characters"
+            if isinstance(value, str)
+            else "bytes"
+            if isinstance(value, (bytes, Context))
+            else "items"
+        )
+        return f"{kind} of {len(value):,} {unit}"
+    return kind
+
+
+# ---------------------------------------------------------------------------------------------- skills' functions
+
+
+class FunctionContext:
+    """What a function whose first parameter is named `ctx` gets."""
+
+    def __init__(self, calls, skills):
+        self.skills, self.memory, self.log = skills, calls.memory, calls.log
+        self.llm_query, self.llm_query_batched = calls.llm_query, calls.llm_query_batched
+        self.rlm_query, self.rlm_query_batched = calls.rlm_query, calls.rlm_query_batched
+
+
+class Functions:
+    """Functions of files, loaded once and kept."""
+
+    def __init__(self):
+        self._modules = {}
+
+    def get(self, file, folder, name):
+        """The function. Raises AttributeError when the file has none, and whatever importing the file raises."""
+        if file not in self._modules:
+            self._modules[file] = _load(file, folder)
+        function = getattr(self._modules[file], name, None)
+        if not callable(function):
+            known = [
+                key for key, value in vars(self._modules[file]).items() if callable(value) and key[:1] != "_"
+            ]
+            raise AttributeError(
+                f"`{os.path.basename(file)}` has no function `{name}`{_closest(name, known)}"
+            )
+        return function
+
+
+def _load(file, folder):
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"skill_{re.sub(r'[^0-9A-Za-z_]', '_', os.path.basename(file)[:-3])}"
+    spec = importlib_util.spec_from_file_location(name, file)
+    if spec is None:
+        raise ImportError(f"`{file}` is no Python file")
+    module = importlib_util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _applied(function, context, arguments):
+    """The function's result, awaited when it is a coroutine."""
+    import inspect  # here: a worker of cells never needs it, and it costs milliseconds where no zygote has it loaded
+
+    first = next(iter(inspect.signature(function).parameters), None)
+    value = function(context, **arguments) if first == "ctx" else function(**arguments)
+    if inspect.isawaitable(value):
+        import asyncio
+
+        async def awaited():
+            return await value
+
+        value = asyncio.run(awaited())
+    return value
+
+
+# ---------------------------------------------------------------------------------------------- the worker
+
+
+class Worker:
+    """Serves one stream until it ends."""
+
+    def __init__(self, channel, deadline, start, capture, grants, limit_memory):
+        self._channel, self._deadline = channel, deadline
+        self._scratch = start["scratch"]
+        self._capture, self._grants = capture, grants
+        self._limit_memory = limit_memory
+        self._calls = Calls(channel)
+        self._functions = Functions()
+        self._skills = Skills([], channel.call)
+        self._repl = Repl(self._calls, self._skills, {})
+        self._ballast = None
+
+    def serve(self):
+        """Answer requests for ever. The process ends when the stream does."""
+        kinds = {
+            "init": self._init,
+            "cell": self._cell,
+            "function": self._function,
+            "script": self._script,
+            "expression": self._expression,
+        }
+        while True:
+            request = self._channel.request()
+            if request["kind"] != "init":
+                self._limit_memory_once()
+            self._hold_ballast()
+            done = kinds[request["kind"]](request)
+            self._send(request["id"], done)
+
+    def _send(self, number, done):
+        frame = {"kind": "done", "id": number, **done}
+        try:
+            self._channel.send(frame)
+        except (MemoryError, OSError, ValueError) as error:  # too large for memory, disk, or a frame
+            failure = failure_of(error, self._grants)
+            self._channel.send({"kind": "done", "id": number, **_nothing(), "failure": failure})
+
+    def _init(self, request):
+        try:
+            if request.get("seed") is not None:
+                random.seed(request["seed"])
+            self._skills = Skills(request.get("skills") or [], self._channel.call)
+            self._repl = Repl(self._calls, self._skills, request.get("variables") or {})
+            failure = None
+        except Exception as error:  # noqa: BLE001  (a table or variables of a wrong shape are the parent's to hear of)
+            failure = failure_of(error, self._grants, __file__)
+        return {"failure": failure}
+
+    def _cell(self, request):
+        name = f"<cell {request['number']}>"
+        self._capture.begin(f"cell-{request['number']}")
+        self._repl.restore()
+        run = lambda: self._repl.run(name, request["source"], self._capture)  # noqa: E731
+        failure = self._guarded(request, CELLS, run, place=name)
+        try:
+            answer = self._repl.answer(failed=failure is not None)
+        except TypeError as error:
+            failure = failure_of(error, self._grants)
+            failure["traceback"] = ""
+            answer = {"answered": False, "answer": None, "partial": None}
+        return {"output": self._capture.end(), "failure": failure, **answer}
+
+    def _function(self, request):
+        folder = request["folder"]
+        self._capture.begin("output")
+        result = []
+
+        def work():
+            function = self._functions.get(request["file"], folder, request["name"])
+            value = _applied(function, FunctionContext(self._calls, self._skills), request["arguments"])
+            try:
+                result.append(json_value(value))
+            except TypeError as error:
+                raise TypeError(f"`{request['name']}` returned what is no JSON value: {error}") from None
+
+        failure = self._guarded(request, folder, work)
+        return {"output": self._capture.end(), "failure": failure, "value": result[0] if result else None}
+
+    def _expression(self, request):
+        self._capture.begin("output")
+        done = {"value": None, "shown": "", "truth": False}
+
+        def work():
+            names = {"__builtins__": builtins, "__name__": "__main__", **request["names"]}
+            value = eval(
+                compile(request["source"].strip(), "<cell expression>", "eval", dont_inherit=True), names
+            )  # noqa: S307
+            done.update(shown=brief(value), truth=bool(value))
+            try:
+                done["value"] = json_value(value)
+            except TypeError:
+                done["value"] = None
+
+        return {"failure": self._guarded(request, CELLS, work), **done}
+
+    def _script(self, request):
+        script = Script(request, self._scratch)
+        failure = self._guarded(request, CELLS, script.run)
+        if failure is not None and failure["type"] != "CellTimeout":
+            hint = f"\nhint: {failure['hint']}" if failure["hint"] else ""
+            message = f"`{request['argv'][0]}` could not be started: {failure['message']}{hint}"
+            return {"returncode": 127, "stdout": "", "stderr": message, "truncated": False, "late": False}
+        return {**script.result(), "late": failure is not None}
+
+    def _guarded(self, request, own, work, place=""):
+        """Run somebody's code under its deadline: None, or the failure. Nothing that it raises gets past this."""
+        try:
+            with self._deadline.armed(request["timeout_s"]):
+                work()
+        except MemoryError as error:
+            self._ballast = None  # room to tell of it
+            return failure_of(error, self._grants, own, place)
+        except BaseException as error:  # noqa: BLE001  (SystemExit too: a cell may raise anything, and is told of it)
+            return failure_of(error, self._grants, own, place)
+        return None
+
+    def _hold_ballast(self):
+        """Memory to let go when there is none left; untouched, so it costs address space only."""
+        if self._ballast is None:
+            try:
+                self._ballast = bytearray(BALLAST_BYTES)
+            except MemoryError:
+                self._ballast = None
+
+    def _limit_memory_once(self):
+        # After `init`, so that the context that came with it is beyond the limit, as promised.
+        if self._limit_memory is not None:
+            self._limit_memory()
+            self._limit_memory = None
+
+
+def _nothing():
+    output = {"head": "", "tail": "", "n_chars": 0, "path": None}
+    return {
+        "output": output,
+        "answered": False,
+        "answer": None,
+        "partial": None,
+        "value": None,
+        "shown": "",
+        "truth": False,
+    }
+
+
+class Script:
+    """A program that runs to its end. Its streams are files: no pipe to keep empty, and nothing to wait for but it.
+
+    It stays in the worker's process group, which is what gets killed with all it started when it is late.
+    """
+
+    def __init__(self, request, scratch):
+        self._request, self._scratch = request, scratch
+        self._returncode = -signal.SIGKILL
+        self._stdout, self._stderr = self._file(), self._file()
+
+    def run(self):
+        """Start it and wait."""
+        import subprocess  # here: it costs milliseconds where no zygote has it loaded
+
+        with self._file() as stdin:
+            stdin.write((self._request["stdin"] or "").encode("utf-8", "surrogatepass"))
+            stdin.seek(0)
+            started = subprocess.Popen(
+                self._request["argv"],
+                stdin=stdin, stdout=self._stdout, stderr=self._stderr,
+                cwd=self._request["cwd"], env={**os.environ, **self._request["env"]},
+            )  # fmt: skip
+        try:
+            self._returncode = started.wait()
+        except BaseException:
+            started.kill()
+            raise
+
+    def result(self):
+        """Its exit code and what it printed."""
+        with self._stdout as stdout, self._stderr as stderr:
+            size = os.fstat(stdout.fileno()).st_size
+            stdout.seek(0)
+            text = stdout.read(STDOUT_BYTES).decode("utf-8", "replace")
+            stderr.seek(max(0, os.fstat(stderr.fileno()).st_size - 4 * STDERR_CHARS))
+            end = stderr.read(4 * STDERR_CHARS).decode("utf-8", "replace")[-STDERR_CHARS:]
+        return {
+            "returncode": self._returncode,
+            "stdout": text,
+            "stderr": end,
+            "truncated": size > STDOUT_BYTES,
+        }
+
+    def _file(self):
+        import tempfile
+
+        return tempfile.TemporaryFile(dir=self._scratch)
+
+
+# ---------------------------------------------------------------------------------------------- start
+
+
+def serve(read_fd, write_fd, confine=None):
+    """Serve a stream until it ends; never returns.
+
+    `confine(start)` is called once everything is prepared and before anything of a user is seen. When it raises,
+    the worker says so and ends.
+    """
+    read_fd, write_fd = _moved_high(read_fd), _moved_high(write_fd)
+    deadline = Deadline()
+    channel = Channel(read_fd, write_fd, deadline)
+    start = channel.request()
+    channel.scratch = start["scratch"]
+    grants = Grants(start)
+    try:
+        capture = _prepare(start, deadline)
+        limit_memory = _limits(start)
+        if confine is None:
+            _die_with_parent()
+        else:
+            confine(start)
+            grants.confined = True
+            _soften_copies()
+    except (OSError, ValueError) as error:
+        channel.send({"kind": "fault", "reason": str(error)})
+        os._exit(1)
+    hello = {
+        "kind": "hello",
+        "v": VERSION,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "pid": os.getpid(),
+    }
+    channel.send(hello)
+    Worker(channel, deadline, start, capture, grants, limit_memory).serve()
+
+
+def _prepare(start, deadline):
+    """Environment variables, working directory, streams: what a user's code finds."""
+    os.environ.clear()
+    os.environ.update(start["env"])
+    time.tzset()
+    os.umask(0o077)
+    os.chdir(start["cwd"])
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    capture = Capture(start["scratch"], deadline)
+    if null > 2:
+        os.close(null)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
+    sys.dont_write_bytecode = True  # a skill's folder stays as its author made it
+    # A program that kills its own process group, as `timeout` does, must not end the worker with it. A handler
+    # and not SIG_IGN, because programs would inherit that.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    builtins.input = _no_input
+    return capture
+
+
+def _no_input(prompt=""):
+    raise RuntimeError("input() has nobody to ask here; use approve(prompt), or an input of the workflow")
+
+
+def _limits(start):
+    """Set the limits that hold from the start; what is returned sets the limit of memory."""
+    limits, many = start["limits"], start["grants"]["processes"]
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, 4096)
+    _lower(resource.RLIMIT_FSIZE, limits["written_bytes"])
+    if not sys.platform.startswith("linux"):
+        return lambda: _lower(resource.RLIMIT_DATA, limits["memory_bytes"])
+    if many:
+        _lower(resource.RLIMIT_NPROC, _n_tasks() + limits["n_processes"])
+    # Opened now: a confined worker can't later.
+    sizes = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    sizes = _moved_high(sizes)
+
+    def limit_memory():
+        pages = os.pread(sizes, 200, 0).split()
+        os.close(sizes)
+        page_bytes = resource.getpagesize()
+        _lower(resource.RLIMIT_DATA, int(pages[5]) * page_bytes + limits["memory_bytes"])
+        if not many:
+            # Programs such as node reserve far more addresses than they use; they get the limit on data only.
+            # The hard limit stays, so that a Context which comes with a later reply can be mapped.
+            mapped = int(pages[0]) * page_bytes + limits["memory_bytes"]
+            resource.setrlimit(resource.RLIMIT_AS, (mapped, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+    return limit_memory
+
+
+def _lower(which, limit):
+    _, hard = resource.getrlimit(which)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(which, (limit, limit))
+
+
+def _n_tasks():
+    """Tasks of the whole machine: RLIMIT_NPROC counts those of the user, who has no more than these."""
+    with open("/proc/loadavg") as file:
+        return int(file.read().split()[3].partition("/")[2])
+
+
+def _moved_high(fd):
+    """The same file under a high number, not inherited by programs."""
+    import fcntl
+
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    os.close(fd)
+    return moved
+
+
+def _die_with_parent():
+    """Be killed when the thread that started this process ends. Linux only; elsewhere the stream's end has to do."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
+def _soften_copies():
+    """Let `shutil.copy` and its kin leave rights and times as they are, instead of failing after the copy is made."""
+    import shutil
+
+    for name in ("copymode", "copystat"):
+        setattr(shutil, name, _tolerant(getattr(shutil, name)))
+
+
+def _tolerant(function):
+    def copied(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except PermissionError:
+            return None
+
+    return copied
+
+
+if __name__ == "__main__":
+    # What follows runs as a module of another name: `__main__` is the user's.
+    sys.modules["orchestrate_worker"] = sys.modules["__main__"]
+    serve(os.dup(0), os.dup(1))
