@@ -35,7 +35,7 @@ class RunInfo:
 
 def list_runs(workspace: Workspace) -> list[RunInfo]:
     """All runs of a workspace, newest first. A damaged journal gives a run with what could be read."""
-    return [_info(folder) for folder in _folders(workspace)]
+    return [run_info(folder) for folder in _folders(workspace)]
 
 
 def find_run(workspace: Workspace, prefix: str) -> Path:
@@ -62,6 +62,22 @@ def find_run(workspace: Workspace, prefix: str) -> Path:
     )
 
 
+def run_info(folder: Path) -> RunInfo:
+    """What the first and the last line of the journal say: a list of runs does not read what happened in them."""
+    started, message = None, ""
+    try:
+        started, last = read_ends(folder / FILE_NAME)
+    except (UsageError, OSError) as error:
+        message, last = str(error), None
+    name = started.fields.get("workflow", "?") if started else "?"
+    since = started.at if started else ""
+    if last is not None and last.event == "run_finished":
+        fields = last.fields
+        return RunInfo(folder.name, name, fields["status"], since, fields["usage"], fields.get("message", ""))
+    usage = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": 0.0}
+    return RunInfo(folder.name, name, "running" if is_alive(folder) else "crashed", since, usage, message)
+
+
 def read_tree(folder: Path) -> Tree:
     """The tree of a run from its folder. Raises UsageError as `read_journal` does."""
     tree = Tree()
@@ -76,19 +92,3 @@ def _folders(workspace: Workspace) -> Iterator[Path]:
     except OSError:
         return iter(())
     return iter(sorted(folders, key=lambda folder: folder.name, reverse=True))
-
-
-def _info(folder: Path) -> RunInfo:
-    """What the first and the last line of the journal say: a list of runs does not read what happened in them."""
-    started, message = None, ""
-    try:
-        started, last = read_ends(folder / FILE_NAME)
-    except (UsageError, OSError) as error:
-        message, last = str(error), None
-    name = started.fields.get("workflow", "?") if started else "?"
-    since = started.at if started else ""
-    if last is not None and last.event == "run_finished":
-        fields = last.fields
-        return RunInfo(folder.name, name, fields["status"], since, fields["usage"], fields.get("message", ""))
-    usage = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": 0.0}
-    return RunInfo(folder.name, name, "running" if is_alive(folder) else "crashed", since, usage, message)

@@ -49,9 +49,8 @@ def test_a_slot_lent_for_several_waits_is_held_once_again_after_the_last():
         ledger = Ledger(Limits(concurrency=1))
         async with ledger.slot() as slot:
             async with slot.lent():
-                async with slot.lent():
-                    async with ledger.slot():  # free for others while both waits go on
-                        pass
+                async with slot.lent(), ledger.slot():  # free for others while both waits go on
+                    pass
                 async with ledger.slot():
                     pass
             with pytest.raises(TimeoutError):

@@ -60,8 +60,9 @@ def test_a_torn_last_line_is_skipped(tmp_path, n_cut):
         journal.append("run_finished", "0", status="answered")
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:-n_cut])
-    assert list(read_journal(path))[0] == first
-    assert len(list(read_journal(path))) == (2 if n_cut == 1 else 1)
+    read = list(read_journal(path))
+    assert read[0] == first
+    assert len(read) == (2 if n_cut == 1 else 1)
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):

@@ -1,0 +1,277 @@
+"""The composition root: finds and wires the parts of a run, and is what the command line and programs call."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib
+import secrets
+import sys
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.catalog.discover import Catalog, discover, load_skills
+from orchestrator.documents.workflow import load_workflow
+from orchestrator.errors import DocumentError, UsageError
+from orchestrator.runs.inputs import read_inputs
+from orchestrator.runs.permissions import expanded
+from orchestrator.runs.plan import Plan
+from orchestrator.strategies.choose import candidates
+from orchestrator.values import Limits, Problem, RunResult
+from orchestrator.workspace import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from orchestrator.documents.types import Workflow
+    from orchestrator.environments.environment import Environment
+    from orchestrator.runs.examples import ExampleResult
+    from orchestrator.runs.journal import Event
+    from orchestrator.runs.parts import Approval
+
+__all__ = [
+    "Catalog",
+    "Plan",
+    "RunRequest",
+    "arun",
+    "execute",
+    "load_skills",
+    "load_workflow",
+    "open_catalog",
+    "plan",
+    "run",
+    "try_examples",
+]
+
+ENVIRONMENTS = {
+    "confined": "orchestrator.environments.confined:Confined",
+    "process": "orchestrator.environments.process:Process",
+}
+"""Environments by name, imported when one is asked for."""
+
+DEFAULT_ENVIRONMENT = "confined" if sys.platform == "linux" else "process"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What somebody asks to be run, before anything is looked up."""
+
+    workflow: Path | str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    typed: Mapping[str, str] = field(default_factory=dict)  # `k=v` as typed, read by the declared type
+    workspace: Path | str | None = None
+    strategy: str | None = None
+    environment: str | None = None
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+
+
+def run(
+    workflow: Path | str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    workspace: Path | str | None = None,
+    strategy: str | None = None,
+    environment: str | None = None,
+    budget: Mapping[str, Any] | None = None,
+) -> RunResult:
+    """Run a workflow to its end. Raises what `plan` raises; a run that began says what happened in its result."""
+    return asyncio.run(
+        arun(
+            workflow,
+            inputs=inputs,
+            workspace=workspace,
+            strategy=strategy,
+            environment=environment,
+            budget=budget,
+        )
+    )
+
+
+async def arun(
+    workflow: Path | str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    workspace: Path | str | None = None,
+    strategy: str | None = None,
+    environment: str | None = None,
+    budget: Mapping[str, Any] | None = None,
+) -> RunResult:
+    """`run`, awaited. Cancelling it stops the run's workers before CancelledError goes on."""
+    request = RunRequest(
+        workflow,
+        inputs or {},
+        workspace=workspace,
+        strategy=strategy,
+        environment=environment,
+        budget=budget or {},
+    )
+    return await execute(plan(request))
+
+
+def plan(request: RunRequest) -> Plan:
+    """Look up all that a run needs. Raises UserError, with every problem of a file at once, and ModelUnavailable."""
+    path = find_workflow(Path(request.workflow), request.workspace)
+    workspace = workspace_of(request.workspace, path)
+    workflow = load_workflow(path, strict=request.strict)
+    catalog = open_catalog(workspace)
+    skills, unknown = catalog.select(workflow.skills)
+    if problems := [_unknown_skill(workflow, name, catalog) for name in unknown]:
+        raise DocumentError(problems)
+    environment_factory(request.environment or DEFAULT_ENVIRONMENT)
+    inputs = read_inputs(workflow, request.inputs, request.typed)
+    return Plan(
+        run=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        workflow=workflow,
+        workspace=workspace,
+        inputs=expanded(workflow.inputs, inputs),
+        known=catalog.skills,
+        skills=skills,
+        limits=limits_with(workflow.limits, request.budget),
+        environment=request.environment or DEFAULT_ENVIRONMENT,
+        strategies=tuple(candidates(workflow, request.strategy)),
+        strategy=request.strategy,
+        warnings=workflow.warnings,
+    )
+
+
+def check_workflow(path: Path, *, strict: bool = False) -> list[Problem]:
+    """Everything wrong or odd with a workflow file, without its inputs. Raises DocumentError as `load_workflow` does."""
+    workflow = load_workflow(path, strict=strict)
+    catalog = open_catalog(workspace_of(None, path))
+    _, unknown = catalog.select(workflow.skills)
+    return [*workflow.warnings, *(_unknown_skill(workflow, name, catalog) for name in unknown)]
+
+
+async def execute(
+    planned: Plan,
+    *,
+    listen: Callable[[Event], None] | None = None,
+    ask: Callable[[Approval], Awaitable[bool]] | None = None,
+) -> RunResult:
+    """Run what was planned. `listen` hears every event; `ask` puts a question to a person.
+
+    Raises EnvironmentUnavailable and WorkspaceError before the run begins; after that the result says it all.
+    """
+    # Imported here, so that planning, checking and listing need no workers.
+    from orchestrator.runs.engine import Engine
+    from orchestrator.runs.opening import open_parts
+
+    environment = environment_factory(planned.environment)()
+    async with open_parts(planned, environment, listen=listen, ask=ask) as parts:
+        engine = Engine(parts, planned.inputs, strategy=planned.strategy)
+        return await engine.run(_header(planned))
+
+
+def try_examples(workspace: Workspace, name: str, environment: str | None = None) -> list[ExampleResult]:
+    """What each example of a skill came to. Raises UsageError for an unknown skill or one without examples."""
+    from orchestrator.runs.examples import run_examples
+
+    catalog = open_catalog(workspace)
+    skill = catalog.get(name)
+    if skill is None:
+        close = catalog.closest(name)
+        raise UsageError(
+            f"no skill named `{name}` ({len(catalog.skills)} known)",
+            hint=f"did you mean `{close}`?" if close else "`orchestrate skills` lists them",
+        )
+    factory = environment_factory(environment or DEFAULT_ENVIRONMENT)
+    return asyncio.run(run_examples(skill, catalog.skills, factory()))
+
+
+def open_catalog(workspace: Workspace) -> Catalog:
+    """All skills that a run in this workspace can see."""
+    return discover(workspace, home=Path.home(), bundled=bundled() / "skills")
+
+
+def bundled() -> Path:
+    """Folder with the `skills/` and `workflows/` that come with the package."""
+    package = Path(__file__).parent
+    installed = package / "bundled"
+    return installed if installed.is_dir() else package.parent
+
+
+def find_workflow(path: Path, workspace: Path | str | None = None) -> Path:
+    """The file that a person names: a path, or the name of a workflow of the workspace or of the package."""
+    if path.exists() or path.suffix or len(path.parts) != 1:
+        return path
+    folders = [workspace_of(workspace, path).root / "workflows", bundled() / "workflows"]
+    named = (folder / f"{path.name}.md" for folder in folders)
+    return next((found for found in named if found.is_file()), path)
+
+
+def workspace_of(asked: Path | str | None, workflow: Path = Path()) -> Workspace:
+    """The workspace to work in; without a workflow, the one of the working directory. Raises UsageError when the one that was asked for is no folder."""
+    if asked is None:
+        inside = (
+            workflow.resolve().is_relative_to(bundled().resolve())
+            and (Path(__file__).parent / "bundled").is_dir()
+        )
+        return find_workspace(*([] if inside else [workflow.parent]), Path.cwd())
+    root = Path(asked).expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"the workspace `{root}` is no folder", hint="name a folder with --workspace DIR")
+    return Workspace(root.resolve())
+
+
+def limits_with(limits: Limits, budget: Mapping[str, Any]) -> Limits:
+    """The limits with some replaced. Raises UsageError for a limit that is none, or that is no number."""
+    known = Limits.__dataclass_fields__
+    changed: dict[str, Any] = {}
+    for name, given in budget.items():
+        if name not in known:
+            raise UsageError(f"no limit named `{name}`", hint=f"the limits are: {', '.join(known)}")
+        try:
+            number = float(given)
+        except (TypeError, ValueError):
+            number = -1.0
+        if not 0 <= number < float("inf") or (name == "concurrency" and number < 1):
+            raise UsageError(f"limit `{name}` is `{given}`", hint=f"give a number, as --budget {name}=10")
+        changed[name] = number if name in ("usd", "seconds") else int(number)
+    return replace(limits, **changed)
+
+
+def environment_factory(name: str) -> Callable[[], Environment]:
+    """What makes the environment of this name, or of `your.module:Factory`. Raises UsageError, naming the known ones."""
+    target = ENVIRONMENTS.get(name, name)
+    module, colon, attribute = target.partition(":")
+    if not colon:
+        close = difflib.get_close_matches(name, ENVIRONMENTS, n=1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise UsageError(
+            f"no environment named `{name}`", hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}"
+        )
+    try:
+        factory: Callable[[], Environment] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"can't use the environment `{name}`: {error}", hint="write it as your.module:Factory"
+        ) from error
+    return factory
+
+
+def _unknown_skill(workflow: Workflow, name: str, catalog: Catalog) -> Problem:
+    close = catalog.closest(name)
+    text = workflow.path.read_text("utf-8", "replace").splitlines()
+    line = next((number for number, row in enumerate(text, 1) if name in row), 0)
+    hint = f"did you mean `{close}`? " if close else ""
+    return Problem(
+        str(workflow.path),
+        line,
+        f"no skill named `{name}` ({len(catalog.skills)} known)",
+        f"{hint}see `orchestrate skills`",
+    )
+
+
+def _header(planned: Plan) -> dict[str, Any]:
+    return {
+        "workflow": planned.workflow.name,
+        "path": str(planned.workflow.path),
+        "version": planned.workflow.version,
+        "environment": planned.environment,
+        "limits": {name: getattr(planned.limits, name) for name in Limits.__dataclass_fields__},
+        "strategies": list(planned.strategies),
+        "skills": {skill.name: skill.version for skill in planned.skills},
+    }

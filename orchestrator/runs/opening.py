@@ -1,0 +1,98 @@
+"""Opens the parts of a run and closes them again, whatever happens in between."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import WorkspaceError
+from orchestrator.memory.notes import Notes
+from orchestrator.memory.usage import UsageStore
+from orchestrator.runs.budget import Ledger
+from orchestrator.runs.journal import Journal
+from orchestrator.runs.parts import Parts
+from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
+from orchestrator.runs.workers import SkillWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from orchestrator.environments.environment import Environment
+    from orchestrator.runs.journal import Event
+    from orchestrator.runs.parts import Approval
+    from orchestrator.runs.plan import Plan
+
+
+@asynccontextmanager
+async def open_parts(
+    plan: Plan,
+    environment: Environment,
+    *,
+    listen: Callable[[Event], None] | None = None,
+    ask: Callable[[Approval], Awaitable[bool]] | None = None,
+    cwd: Path | None = None,
+) -> AsyncIterator[Parts]:
+    """The parts of one run; its workers start in `cwd`, the workspace where none is given.
+
+    Raises WorkspaceError when the run's record can't be begun.
+
+    On leaving, workers have ended, the journal is on disk, and scratch and folders left empty are gone.
+    """
+    folder = plan.workspace.runs / plan.run
+    granted = workflow_grants(plan.workflow, plan.inputs, plan.workspace)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_writing(folder))
+        stack.enter_context(_made(plan))
+        journal = stack.enter_context(Journal(folder, plan.run, listen))
+        stack.callback(shutil.rmtree, folder / "scratch", ignore_errors=True)
+        cwd = cwd or plan.workspace.root
+        workers = SkillWorkers(environment, folder / "scratch", cwd)
+        stack.push_async_callback(workers.close)
+        yield Parts(
+            workspace=plan.workspace,
+            folder=folder,
+            cwd=cwd,
+            workflow=plan.workflow,
+            known={skill.name: skill for skill in plan.known},
+            allowed={skill.name: skill for skill in plan.skills},
+            granted=granted,
+            ledger=Ledger(plan.limits),
+            journal=journal,
+            usage=UsageStore(plan.workspace),
+            notes=Notes(plan.workspace.memory, plan.workflow.remember),
+            environment=environment,
+            workers=workers,
+            ask=ask,
+        )
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """The run's folder, made."""
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise WorkspaceError(
+            f"can't write in the workspace: `{error.filename}`: {error.strerror}",
+            hint="make it writable, or choose another one with --workspace DIR",
+        ) from error
+    yield
+
+
+@contextmanager
+def _made(plan: Plan) -> Iterator[None]:
+    """The folders that write permissions name; those that stay empty are taken away again."""
+    patterns = write_patterns(plan.workflow, plan.inputs)
+    with ExitStack() as stack:
+        for folder in folders_to_make(patterns, plan.workspace.root):
+            with suppress(OSError):  # a worker that then can't write says which path and which permission
+                folder.mkdir()
+                stack.callback(_remove_if_empty, folder)
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

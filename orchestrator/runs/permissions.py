@@ -1,0 +1,227 @@
+"""What a worker may touch: patterns of a workflow and a manifest, turned into paths.
+
+Cells get what their workflow declares, the run's inputs to read and `out/` to write. A skill gets its own
+folder, and of what it declares the part that the workflow grants too. Patterns end up as folders and files:
+the kernel's rules know nothing of globs, so `notes/**` is `notes`, while `notes/*.md` is the files that match.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.documents.template import fill
+from orchestrator.values import Grants, Permissions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from orchestrator.documents.types import Schema, Skill, Workflow
+    from orchestrator.workspace import Workspace
+
+OUT = "out/**"
+"""What every workflow may write, besides its worker's scratch."""
+
+ESCAPED = re.compile(r"\[([*?[])\]")
+"""How `glob.escape` writes a character that is to stand for itself."""
+
+MAX_MATCHES = 256
+"""A pattern that fits more files than this grants their folder: each file would be a rule of its own."""
+
+
+def workflow_grants(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace) -> Grants:
+    """What the workflow's own cells may touch."""
+    asked = workflow.permissions
+    read = [fill(pattern, inputs, quote=glob.escape) for pattern in asked.read]
+    write = write_patterns(workflow, inputs)
+    return Grants(
+        read=_unique(
+            [*resolved(read, workspace.root), *input_paths(workflow.inputs, inputs, workspace.root)]
+        ),
+        write=_unique(writable(write, workspace.root)),
+        network=bool(asked.network),
+        env={name: os.environ[name] for name in asked.env if name in os.environ},
+    )
+
+
+def write_patterns(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
+    """What the workflow's cells may write, as patterns."""
+    return [OUT, *(fill(pattern, inputs, quote=glob.escape) for pattern in workflow.permissions.write)]
+
+
+def skill_grants(skill: Skill, granted: Grants, workspace: Workspace, *, programs: bool = False) -> Grants:
+    """What a worker of this skill may touch, given what the workflow grants.
+
+    A skill without a manifest declares nothing, so it gets what the workflow's cells may read and write. With one,
+    functions that take paths may read what the workflow may: it is the caller who chooses what to hand over.
+    """
+    declared = bool(skill.functions)
+    asked = skill.permissions
+    takes_paths = any(takes_path(function.input) for function in skill.functions.values())
+    read = (
+        granted.read
+        if takes_paths or not declared
+        else _common(resolved(asked.read, workspace.root), granted.read)
+    )
+    write = granted.write if not declared else _common(writable(asked.write, workspace.root), granted.write)
+    return Grants(
+        read=_unique([skill.folder.resolve(), *read, *write]),
+        write=tuple(write),
+        network=granted.network and (bool(asked.network) or not declared),
+        env={name: value for name, value in granted.env.items() if name in asked.env or not declared},
+        processes=programs or bool(skill.requires.bins),
+    )
+
+
+def narrowed(asked: Grants, granted: Grants) -> Grants:
+    """The part of what is asked that is granted."""
+    return Grants(
+        read=tuple(_common(asked.read, granted.read)),
+        write=tuple(_common(asked.write, granted.write)),
+        network=asked.network and granted.network,
+        env={name: value for name, value in asked.env.items() if name in granted.env},
+        processes=asked.processes and granted.processes,
+    )
+
+
+def own_grants(permissions: Permissions, workspace: Workspace) -> Grants:
+    """What a document asks for, granted as it stands: for a skill that is tested by itself."""
+    return Grants(
+        read=_unique([workspace.root, *resolved(permissions.read, workspace.root)]),
+        write=_unique(writable(permissions.write, workspace.root)),
+        network=bool(permissions.network),
+        env={name: os.environ[name] for name in permissions.env if name in os.environ},
+    )
+
+
+def input_paths(schema: Schema, inputs: Mapping[str, Any], root: Path) -> list[Path]:
+    """Files and folders that the run was given.
+
+    Those that the schema marks with `format: path`, and plain strings that name something inside the workspace.
+    """
+    marked = [_absolute(text, root) for text in _marked(schema, inputs)]
+    plain = [
+        _absolute(value, root) for value in inputs.values() if isinstance(value, str) and _may_be_path(value)
+    ]
+    return [
+        *marked,
+        *(path for path in plain if path.is_relative_to(root) and path != root and path.exists()),
+    ]
+
+
+def expanded(schema: Schema, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with `~` replaced in the strings that the schema marks with `format: path`."""
+    return {
+        name: _expand(schema.get("properties", {}).get(name, {}), value) for name, value in inputs.items()
+    }
+
+
+def resolved(patterns: Iterable[str], root: Path) -> list[Path]:
+    """Existing paths that patterns stand for, relative ones from `root`; a path without a glob need not exist."""
+    return [path for pattern in patterns for path in _matches(pattern, root)]
+
+
+def writable(patterns: Iterable[str], root: Path) -> list[Path]:
+    """Folders and files that patterns allow to write: of a glob, the folder before it."""
+    return [_base(pattern, root) for pattern in patterns]
+
+
+def folders_to_make(patterns: Iterable[str], root: Path) -> list[Path]:
+    """Folders that write patterns need and that are not there, outermost first."""
+    wanted = [
+        _base(pattern, root) if _is_glob(pattern) else _absolute(pattern, root).parent for pattern in patterns
+    ]
+    missing: list[Path] = []
+    for folder in wanted:
+        missing += [
+            part for part in (*reversed(folder.parents), folder) if not part.exists() and part not in missing
+        ]
+    return missing
+
+
+def takes_path(schema: Schema | None) -> bool:
+    """Whether a value that meets the schema may hold a path."""
+    if not isinstance(schema, dict):
+        return False
+    if schema.get("format") == "path":
+        return True
+    parts = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    parts += [option for key in ("anyOf", "oneOf", "allOf") for option in schema.get(key, ())]
+    return any(takes_path(part) for part in parts if isinstance(part, dict))
+
+
+def _matches(pattern: str, root: Path) -> list[Path]:
+    base = _base(pattern, root)
+    if not _is_glob(pattern) or "**" in pattern:
+        return [base]
+    inner = str(Path(*_absolute(pattern, root).parts[len(base.parts) :]))
+    found = sorted(base / name for name in glob.glob(inner, root_dir=base))
+    return found if len(found) <= MAX_MATCHES else [base]
+
+
+def _base(pattern: str, root: Path) -> Path:
+    """The path up to its first glob; one that was escaped (`[*]`) is none, and stands for itself."""
+    parts = _absolute(pattern, root).parts
+    n_plain = next((number for number, part in enumerate(parts) if _is_glob(part)), len(parts))
+    return Path(*(ESCAPED.sub(r"\1", part) for part in parts[:n_plain]))
+
+
+def _absolute(text: str, root: Path) -> Path:
+    return Path(os.path.normpath(root / Path(text).expanduser()))
+
+
+def _is_glob(text: str) -> bool:
+    return any(char in ESCAPED.sub("", text) for char in "*?[")
+
+
+def _may_be_path(text: str) -> bool:
+    return 0 < len(text) < 1024 and "\n" not in text and "\0" not in text
+
+
+def _marked(schema: Any, value: Any) -> Iterator[str]:
+    if not isinstance(schema, dict):
+        return
+    if isinstance(value, str) and schema.get("format") == "path" and _may_be_path(value):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _marked(schema.get("items"), item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _marked(
+                schema.get("properties", {}).get(name, schema.get("additionalProperties")), item
+            )
+
+
+def _expand(schema: Any, value: Any) -> Any:
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, str) and schema.get("format") == "path" and value.startswith("~"):
+        return str(Path(value).expanduser())
+    if isinstance(value, list):
+        return [_expand(schema.get("items"), item) for item in value]
+    if isinstance(value, dict):
+        return {name: _expand(schema.get("properties", {}).get(name), item) for name, item in value.items()}
+    return value
+
+
+def _common(asked: Iterable[Path], granted: Iterable[Path]) -> list[Path]:
+    granted = list(granted)
+    narrower = [
+        mine if mine.is_relative_to(theirs) else theirs
+        for mine in asked
+        for theirs in granted
+        if _overlap(mine, theirs)
+    ]
+    return list(_unique(narrower))
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _unique(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(paths))

@@ -1,0 +1,28 @@
+"""What a run is about to do, with everything looked up and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.documents.types import Skill, Workflow
+    from orchestrator.values import Limits, Problem
+    from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request with everything looked up; nothing was run or written yet."""
+
+    run: str  # its id
+    workflow: Workflow
+    workspace: Workspace
+    inputs: dict[str, Any]
+    known: tuple[Skill, ...]  # all skills of the catalog
+    skills: tuple[Skill, ...]  # those that the workflow may call
+    limits: Limits
+    environment: str
+    strategies: tuple[str, ...]  # to be tried, in this order
+    strategy: str | None = None  # the one that was asked for
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,256 @@
+"""Skill calls: arguments checked, run where the manifest says, the result checked.
+
+A function runs in a warm worker of its skill. It is tried again only when its worker was lost and the manifest
+calls it idempotent; everything else that goes wrong reaches the caller as `SkillError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.catalog.argv import to_argv
+from orchestrator.documents.schemas import compiled
+from orchestrator.documents.workflow import load_workflow
+from orchestrator.environments.session import FunctionCall, ScriptCall
+from orchestrator.errors import DocumentError, SkillError, WorkerLost
+from orchestrator.runs.permissions import skill_grants
+from orchestrator.runs.table import signature, skill_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.documents.types import Function, Schema, Script, Skill
+    from orchestrator.environments.session import Failure, ScriptDone, Serve
+    from orchestrator.runs.parts import Parts
+
+N_TRIES = 3
+"""How often an idempotent function is tried when its workers die."""
+
+SCRIPT_TIMEOUT_S = 120.0
+"""How long a script may take that no manifest gives another time."""
+
+INTERPRETERS = {
+    ".py": (sys.executable,),
+    ".sh": ("bash", "sh"),
+    ".bash": ("bash",),
+    ".js": ("node",),
+    ".mjs": ("node",),
+    ".cjs": ("node",),
+    ".rb": ("ruby",),
+    ".pl": ("perl",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SkillScope:
+    """A skill, and the skills that its own code may call: what it `uses`, and itself."""
+
+    skill: Skill
+    uses: Mapping[str, Skill]
+
+
+def scope_of(skill: Skill, known: Mapping[str, Skill]) -> SkillScope:
+    """The scope of a skill's code. Names in `uses` that nobody knows are left out: calling them says so."""
+    return SkillScope(skill, {name: known[name] for name in (*skill.uses, skill.name) if name in known})
+
+
+async def run_python(
+    parts: Parts, scope: SkillScope, function: Function, arguments: dict[str, Any], serve: Serve
+) -> Any:
+    """Value of a `python` entry. Raises SkillError."""
+    skill = scope.skill
+    file, _, name = function.entry.rpartition(":")
+    request = FunctionCall(file=skill.folder / file, name=name, arguments=arguments, folder=skill.folder)
+    grants = skill_grants(skill, parts.granted, parts.workspace)
+    timeout_s = parts.ledger.within(function.timeout_s)
+    n_tries = N_TRIES if function.idempotent else 1
+    while True:
+        n_tries -= 1
+        try:
+            async with parts.workers.use(skill, grants, skill_table(scope.uses.values())) as session:
+                done = await session.function(request, serve, timeout_s)
+            break
+        except WorkerLost as lost:
+            if not n_tries:
+                raise _lost(skill, function.name, lost) from lost
+    if done.failure is not None:
+        raise _failed(skill, function.name, done.failure)
+    return done.value
+
+
+async def run_script(
+    parts: Parts,
+    skill: Skill,
+    script: str,
+    argv: Sequence[str],
+    *,
+    stdin: str | None = None,
+    timeout_s: float,
+) -> Any:
+    """What a program of the skill printed: its JSON value, else its text. Raises SkillError on a non-zero exit."""
+    request = ScriptCall(
+        argv=[*_command(skill, script), *argv],
+        stdin=stdin,
+        cwd=parts.cwd,
+        env={"SKILL_DIR": str(skill.folder), "CLAUDE_SKILL_DIR": str(skill.folder)},
+    )
+    grants = skill_grants(skill, parts.granted, parts.workspace, programs=True)
+    try:
+        async with parts.workers.use(skill, grants, []) as session:
+            done = await session.script(request, parts.ledger.within(timeout_s))
+    except WorkerLost as lost:
+        raise _lost(skill, script, lost) from lost
+    return _printed(skill, script, done)
+
+
+async def run_function_script(
+    parts: Parts, skill: Skill, function: Function, arguments: dict[str, Any]
+) -> Any:
+    """Value of a `script` entry, its arguments handed over in the manifest's style."""
+    if function.style == "stdin-json":
+        stdin = json.dumps(arguments, ensure_ascii=False)
+        return await run_script(parts, skill, function.entry, [], stdin=stdin, timeout_s=function.timeout_s)
+    argv = script_argv(skill.scripts.get(function.entry), arguments)
+    return await run_script(parts, skill, function.entry, argv, timeout_s=function.timeout_s)
+
+
+def script_argv(script: Script | None, options: Mapping[str, Any]) -> list[str]:
+    """Command line words for keywords: as the script's own argparse calls say, else `--name value`."""
+    if script is not None and script.input is not None:
+        return to_argv(script.input, options)
+    words: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
+            words += [option, *map(_word, value)]
+        elif value is not None and value is not False:
+            words += [option, _word(value)]
+    return words
+
+
+def checked_arguments(
+    skill: Skill, name: str, schema: Schema | None, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments with defaults filled in. Raises SkillError naming path, what was expected and what came."""
+    if schema is None:
+        return arguments
+    validator = compiled(schema)
+    filled: dict[str, Any] = validator.with_defaults(arguments)
+    if problems := validator.problems(filled):
+        raise SkillError(
+            f"`{skill.name}.{name}` was called with arguments that break its schema: {_listed(problems)}",
+            kind="invalid",
+            error_kind="input_schema",
+            hint=f"call it as {signature(name, schema)}",
+        )
+    return filled
+
+
+def checked_value(skill: Skill, function: Function, value: Any) -> Any:
+    """The value. Raises SkillError when it breaks the function's output schema."""
+    if function.output is not None and (problems := compiled(function.output).problems(value)):
+        raise SkillError(
+            f"`{skill.name}.{function.name}` returned a value that breaks its output schema: {_listed(problems)}",
+            kind="invalid",
+            error_kind="output_schema",
+            hint="correct the skill's code, or `output:` in its manifest.yaml",
+        )
+    return value
+
+
+def nested_workflow(skill: Skill, function: Function) -> Any:
+    """The workflow that a `workflow` entry names. Raises SkillError with all its problems."""
+    try:
+        return load_workflow(skill.folder / function.entry)
+    except DocumentError as error:
+        raise SkillError(
+            f"`{skill.name}.{function.name}`: {error}", kind="invalid", error_kind="document"
+        ) from error
+
+
+def _command(skill: Skill, script: str) -> list[str]:
+    path = skill.folder / script
+    if not path.resolve().is_relative_to(skill.folder.resolve()) or not path.is_file():
+        known = ", ".join(f"`{name}`" for name in skill.scripts) or "none"
+        raise SkillError(
+            f"`{skill.name}` has no script `{script}`", error_kind="no_script", hint=f"its scripts: {known}"
+        )
+    names = INTERPRETERS.get(path.suffix.lower())
+    if names is None:
+        if os.access(path, os.X_OK):
+            return [str(path)]
+        raise SkillError(
+            f"`{skill.name}`: no interpreter is known for `{script}`",
+            error_kind="missing_binary",
+            hint="make it executable and begin it with a `#!` line",
+        )
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
+        raise SkillError(
+            f"`{skill.name}`: `{script}` needs `{names[0]}`, which is not on this machine",
+            error_kind="missing_binary",
+            hint=f"install `{names[0]}`; `orchestrate doctor` says what is found",
+        )
+    return [program, str(path)]
+
+
+def _printed(skill: Skill, script: str, done: ScriptDone) -> Any:
+    if done.returncode:
+        end = done.stderr.strip()[-2000:]
+        raise SkillError(
+            f"`{skill.name}`: `{script}` exited with code {done.returncode}" + (f":\n{end}" if end else ""),
+            error_kind=f"exit_{done.returncode}",
+        )
+    if done.truncated:
+        raise SkillError(
+            f"`{skill.name}`: `{script}` printed more than can be taken in", error_kind="output_size",
+            hint="let it write a file and print the file's path",
+        )  # fmt: skip
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return done.stdout
+
+
+def _failed(skill: Skill, name: str, failure: Failure) -> SkillError:
+    if failure.type in (
+        "SkillError",
+        "SubCallError",
+    ):  # names what failed further down, with its own traceback
+        return SkillError(
+            f"in `{skill.name}.{name}`: {failure.message}", error_kind="nested", hint=failure.hint
+        )
+    late = failure.type == "CellTimeout"
+    detail = f"\n{failure.traceback}" if failure.traceback else ""
+    return SkillError(
+        f"`{skill.name}.{name}` raised {failure.type}: {failure.message}{detail}",
+        kind="timeout" if late else "error",
+        error_kind="timeout" if late else failure.type,
+        hint=failure.hint,
+    )
+
+
+def _lost(skill: Skill, name: str, lost: WorkerLost) -> SkillError:
+    late = "deadline" in lost.reason
+    return SkillError(
+        f"`{skill.name}.{name}`: {lost.reason}",
+        kind="timeout" if late else "error",
+        error_kind="timeout" if late else "worker_lost",
+        retryable=not late,
+    )
+
+
+def _listed(problems: Sequence[Any]) -> str:
+    shown = [f"{problem.path}: expected {problem.expected}, got {problem.got}" for problem in problems[:5]]
+    return "; ".join(shown) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
