@@ -6,7 +6,6 @@ This module is loaded by `orchestrate --help`, so it knows the commands' modules
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -85,16 +84,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _refuse(parser: argparse.ArgumentParser, extras: Sequence[str]) -> NoReturn:
+    from difflib import get_close_matches  # only when something was mistyped
+
     word = extras[0].partition("=")[0]
-    known = [option for action in parser._actions for option in action.option_strings]
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) if word.startswith("-") else []
-    what = "option" if word.startswith("-") else "argument"
-    hint = f"did you mean `{close[0]}`?" if close else f"`{parser.prog} --help` shows what it takes"
+    is_option = word.startswith("-")
+    options = {option.lstrip("-"): option for action in parser._actions for option in action.option_strings}
+    close = get_close_matches(word.lstrip("-"), options, n=1) if is_option else []
     raise UsageError(
-        f"`{parser.prog}` has no {what} `{word}`"
-        if close or what == "option"
-        else f"`{word}` is one word too many",
-        hint=hint,
+        f"`{parser.prog}` has no option `{word}`" if is_option else f"`{word}` is one word too many",
+        hint=f"did you mean `{options[close[0]]}`?"
+        if close
+        else f"`{parser.prog} --help` shows what it takes",
     )
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
-
-class Orchestrate(Protocol):
-    def __call__(
-        self, *words: str, cwd: Path | None = None, stdin: str = "", env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]: ...
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -26,7 +23,7 @@ def clean_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def orchestrate(clean_env: dict[str, str], tmp_path: Path) -> Orchestrate:
+def orchestrate(clean_env: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command in `tmp_path` and gives what it printed and its exit code."""
 
     def run(

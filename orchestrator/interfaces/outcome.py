@@ -1,0 +1,118 @@
+"""How a run's plan, its answer and its ending are printed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.interfaces.drawing import FINE
+from orchestrator.interfaces.terminal import (
+    as_json,
+    clean,
+    columns,
+    duration,
+    is_terminal,
+    one_line,
+    plural,
+    say,
+    show,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.app import Plan
+    from orchestrator.runs.tree import Tree
+    from orchestrator.values import Problem, RunResult
+
+
+def say_warnings(warnings: Iterable[Problem]) -> None:
+    """Print what is odd about a file that can be used all the same."""
+    for problem in warnings:
+        say(clean(str(problem)))
+
+
+def print_answer(result: RunResult, *, json: bool) -> None:
+    """Print the answer: a text as it is, anything else as JSON; with `json` the whole result as one object."""
+    if json:
+        show(as_json(result_object(result)))
+    elif isinstance(result.answer, str):
+        show(clean(result.answer) if is_terminal(sys.stdout) else result.answer)
+    elif result.answer is not None or result.status == "answered":
+        show(as_json(result.answer))
+
+
+def result_object(result: RunResult) -> dict[str, Any]:
+    """What `--json` prints: the contract that other programs read."""
+    from orchestrator.runs.engine import finished_fields  # loaded by now: there was a run
+
+    fields = finished_fields(result)
+    names = ("status", "answer", "run", "strategy", "checks", "usage", "attempts", "needs")
+    return {name: {**fields, "run": result.run}[name] for name in names}
+
+
+def say_ending(result: RunResult | None, tree: Tree, planned: Plan) -> None:
+    """Print how a run ended, why if it failed, and where its record is. None: it was interrupted."""
+    if result is None:
+        say(f"interrupted\n  orchestrate show {planned.run}")
+        return
+    for check in result.checks:
+        if not check.passed:
+            say(clean(f"✗ check `{check.name}` failed: {check.message}"))
+    if (
+        result.message
+        and result.status != "answered"
+        and not any(not check.passed for check in result.checks)
+    ):
+        say(f"error: {clean(result.message)}")
+    say(_ending(result, tree))
+    folder = planned.workspace.runs / result.run
+    say(f"record: {clean(str(folder))}\n  orchestrate show {result.run}")
+
+
+def _ending(result: RunResult, tree: Tree) -> str:
+    parts: list[str] = [result.status + (f" by `{result.strategy}`" if result.strategy else "")]
+    if result.checks:
+        n_passed = sum(check.passed for check in result.checks)
+        parts.append(f"{n_passed} of {plural(len(result.checks), 'check')} passed")
+    nodes = list(tree.root.walk())[1:] if tree.root else []
+    n_failed = sum(node.outcome not in (None, *FINE) for node in nodes)
+    parts.append(plural(len(nodes), "call") + (f" ({n_failed} failed)" if n_failed else ""))
+    if result.usage.calls:
+        parts.append(
+            f"{plural(result.usage.calls, 'model request')}, {result.usage.tokens:,} tokens, {result.usage.usd:.4f} usd"
+        )
+    parts.append(duration(result.usage.seconds))
+    return " · ".join(parts)
+
+
+def print_plan(planned: Plan, *, json: bool) -> None:
+    """Print what would run."""
+    fields = _plan_object(planned)
+    if json:
+        show(as_json(fields))
+        return
+    for name, value in fields.items():
+        shown = (
+            ", ".join(f"{key}={one_line(str(part), 60)}" for key, part in value.items())
+            if isinstance(value, dict)
+            else value
+        )
+        shown = ", ".join(value) if isinstance(value, list) else shown
+        show(f"{name:12} {one_line(str(shown), max(columns(sys.stdout) - 13, 20)) if shown else '-'}")
+
+
+def _plan_object(planned: Plan) -> dict[str, Any]:
+    limits = {name: getattr(planned.limits, name) for name in planned.limits.__dataclass_fields__}
+    return {
+        "workflow": planned.workflow.name,
+        "path": str(planned.workflow.path),
+        "workspace": str(planned.workspace.root),
+        "environment": planned.environment,
+        "strategies": list(planned.strategies),
+        "inputs": planned.inputs,
+        "skills": [skill.name for skill in planned.skills],
+        "context": list(planned.workflow.context),
+        "checks": [check.name for check in planned.workflow.checks],
+        "budget": limits,
+    }

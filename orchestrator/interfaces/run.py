@@ -1,0 +1,193 @@
+"""`orchestrate run`: run a workflow, show what goes on, print its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from orchestrator.app import RunRequest, execute, find_workflow, plan
+from orchestrator.errors import UsageError
+from orchestrator.interfaces.arguments import build_parser, command_names
+from orchestrator.interfaces.asking import asker
+from orchestrator.interfaces.console import view_for_stderr
+from orchestrator.interfaces.outcome import print_answer, print_plan, say_ending, say_warnings
+
+if TYPE_CHECKING:
+    import argparse
+    from types import FrameType
+
+    from orchestrator.app import Plan
+    from orchestrator.interfaces.console import View
+    from orchestrator.values import RunResult
+
+REFRESH_S = 0.1
+
+MERCY_S = 1.5
+"""How long a run may take to stop its workers before this process goes, and takes them with it."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a workflow; the value is the exit code."""
+    planned = plan(_request(args))
+    say_warnings(planned.warnings)
+    if args.dry_run:
+        print_plan(planned, json=args.json)
+        return 0
+    return _run(planned, json=args.json)
+
+
+def _request(args: argparse.Namespace) -> RunRequest:
+    typed, budget, word = _pairs(args)
+    if word is None:
+        raise UsageError(
+            "no workflow was named", hint="orchestrate WORKFLOW.md, or `orchestrate init` to make one"
+        )
+    path = Path(word)
+    if args.implicit and not find_workflow(path, args.workspace).exists():
+        _neither_command_nor_file(word)
+    return RunRequest(
+        workflow=path,
+        inputs=_read_inputs(args.input_json) if args.input_json else {},
+        typed=typed,
+        workspace=args.workspace,
+        strategy=args.strategy,
+        environment=args.environment,
+        budget=budget,
+        strict=args.strict,
+    )
+
+
+def _pairs(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str], str | None]:
+    """Inputs, limits and the workflow.
+
+    `--input a=1 b=2` takes several words, and so also a workflow that follows it: that is the last one without `=`.
+    """
+    inputs, limits, word = list(args.input), list(args.budget), args.workflow
+    for words in (inputs, limits):
+        if word is None and words and "=" not in words[-1]:
+            word = words.pop()
+    return _split("--input", inputs), _split("--budget", limits), word
+
+
+def _split(option: str, words: list[str]) -> dict[str, str]:
+    pairs = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(
+                f"`{option} {word}` is no name=value",
+                hint=f"write {option} name=value, quoted if it has spaces",
+            )
+        pairs[name] = value
+    return pairs
+
+
+def _read_inputs(where: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if where == "-" else Path(where).read_text("utf-8")
+        inputs = json.loads(text)
+    except OSError as error:
+        raise UsageError(
+            f"can't read `--input-json {where}`: {error.strerror}",
+            hint="name a file with a JSON object, or -",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"`--input-json {where}` holds no JSON: {error}", hint='it has to be an object, as {"days": 7}'
+        ) from error
+    if not isinstance(inputs, dict):
+        raise UsageError(f"`--input-json {where}` holds no JSON object", hint='write {"name": value, ...}')
+    return inputs
+
+
+def _neither_command_nor_file(word: str) -> NoReturn:
+    known = command_names(build_parser())
+    files = [str(path) for path in (*Path().glob("*.md"), *Path().glob("workflows/*.md"))]
+    by_stem = {Path(file).stem: file for file in files} | {file: file for file in files}
+    close = [f"`orchestrate {name}`" for name in get_close_matches(word, known, n=1)]
+    close += [f"`{by_stem[name]}`" for name in get_close_matches(word, by_stem, n=1)]
+    raise UsageError(
+        f"`{word}` is neither a command nor a file",
+        hint=f"did you mean {' or '.join(close)}?" if close else f"the commands are: {', '.join(known)}",
+    )
+
+
+def _run(planned: Plan, *, json: bool) -> int:
+    stopped = _Stop()
+    with view_for_stderr() as view:
+        try:
+            result = asyncio.run(_watched(planned, view, stopped))
+        except asyncio.CancelledError:
+            result = None
+        finally:
+            stopped.stand_down()
+    if result is None:
+        say_ending(None, view.tree, planned)
+        return 128 + stopped.signum
+    print_answer(result, json=json)
+    say_ending(result, view.tree, planned)
+    return result.exit_code
+
+
+async def _watched(planned: Plan, view: View, stopped: _Stop) -> RunResult:
+    task = asyncio.create_task(execute(planned, listen=view.listen, ask=asker(view)))
+    stopped.watch(task)
+    drawing = asyncio.create_task(_draw(view))
+    try:
+        return await task
+    finally:
+        drawing.cancel()
+
+
+async def _draw(view: View) -> None:
+    while True:
+        view.refresh()
+        await asyncio.sleep(REFRESH_S)
+
+
+class _Stop:
+    """Turns Ctrl-C and SIGTERM into the run's cancellation, and makes sure that it ends.
+
+    Plain signal handlers, not the event loop's: they also work while the loop is busy. A second signal, or
+    MERCY_S without an end, ends this process, and its workers die with it.
+    """
+
+    def __init__(self) -> None:
+        self.signum = signal.SIGINT.value
+        self._task: asyncio.Task[Any] | None = None
+        self._before = {
+            number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+        }
+
+    def watch(self, task: asyncio.Task[Any]) -> None:
+        """Cancel this task when a signal comes. To be called in the event loop that runs it."""
+        self._task, self._loop = task, asyncio.get_running_loop()
+        signal.signal(signal.SIGINT, self._arrived)
+        signal.signal(signal.SIGTERM, self._arrived)
+
+    def stand_down(self) -> None:
+        """Give the signals back."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _arrived(self, signum: int, _frame: FrameType | None) -> None:
+        self.signum = signum
+        signal.signal(signal.SIGINT, self._end)
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGALRM, self._end)
+        signal.setitimer(signal.ITIMER_REAL, MERCY_S)
+        if self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _end(self, _signum: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, b"\ninterrupted before the run could close its record\n")
+        os._exit(128 + self.signum)

@@ -1,0 +1,81 @@
+"""`orchestrate show`: one run as a tree."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.app import workspace_of
+from orchestrator.interfaces.console import headline, print_lines
+from orchestrator.interfaces.drawing import Line, whole
+from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
+from orchestrator.runs.history import find_run, read_tree, run_info
+
+if TYPE_CHECKING:
+    import argparse
+
+    from orchestrator.runs.history import RunInfo
+    from orchestrator.runs.tree import CellView, Node, Tree
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a run's tree; the value is the exit code."""
+    folder = find_run(workspace_of(args.workspace), args.run)
+    tree, info = read_tree(folder), run_info(folder)
+    if args.json:
+        show(as_json(_tree_object(tree, info)))
+        return 0
+    width = columns(sys.stdout)
+    show(headline(tree, width))
+    if tree.root is not None:
+        print_lines(whole(tree.root, width))
+    print_lines(_ending(tree, info))
+    return 0
+
+
+def _ending(tree: Tree, info: RunInfo) -> list[Line]:
+    finished = tree.finished or {}
+    tried = [f"{attempt['strategy']}: {attempt['outcome']}" for attempt in finished.get("attempts", ())]
+    seconds = duration(info.usage.get("seconds")) if tree.finished else ""
+    parts = [info.status, *(tried if len(tried) > 1 else ()), seconds]
+    lines = [Line(" · ".join(part for part in parts if part), "good" if info.status == "answered" else "bad")]
+    if info.message:
+        lines += [Line(clean(text)) for text in info.message.splitlines()]
+    return lines
+
+
+def _tree_object(tree: Tree, info: RunInfo) -> dict[str, Any]:
+    return {
+        "run": info.run,
+        "workflow": info.workflow,
+        "status": info.status,
+        "started": tree.started,
+        "finished": tree.finished,
+        "root": _node_object(tree.root) if tree.root else None,
+    }
+
+
+def _node_object(node: Node) -> dict[str, Any]:
+    return {
+        "call": node.call,
+        "kind": node.kind,
+        "name": node.name,
+        "arguments": node.arguments,
+        "started_at": node.started_at,
+        "outcome": node.outcome,
+        "value": node.value,
+        "error": node.message or None,
+        "duration_s": node.duration_s,
+        "strategy": node.strategy or None,
+        "during_cell": node.during if node.during >= 0 else None,
+        "cells": [_cell_object(cell) for cell in node.cells],
+        "checks": [
+            {"name": check.name, "passed": check.passed, "message": check.message} for check in node.checks
+        ],
+        "children": [_node_object(child) for child in node.children],
+    }
+
+
+def _cell_object(cell: CellView) -> dict[str, Any]:
+    names = ("number", "source", "output", "error", "answered", "duration_s")
+    return {name: getattr(cell, name) for name in names}

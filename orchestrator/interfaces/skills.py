@@ -1,0 +1,160 @@
+"""`orchestrate skills`: what workflows can call here, one skill in full, and tests of their examples."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.app import open_catalog, try_examples, workspace_of
+from orchestrator.errors import UsageError
+from orchestrator.interfaces.terminal import as_json, clean, columns, one_line, plural, say, show, table
+from orchestrator.runs.table import signature
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from orchestrator.app import Catalog
+    from orchestrator.documents.types import Skill
+    from orchestrator.workspace import Workspace
+
+ACTIONS = ("list", "show", "test")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, show or test skills; the value is the exit code."""
+    workspace = workspace_of(args.workspace)
+    catalog = open_catalog(workspace)
+    if args.action == "list" and not args.names:
+        return _list(catalog, workspace, json=args.json)
+    if args.action == "show" and args.names:
+        return _show([_known(catalog, name) for name in args.names], json=args.json)
+    if args.action == "test":
+        named = [_known(catalog, name) for name in args.names]
+        return _test(
+            named or [skill for skill in catalog.skills if skill.examples], workspace, json=args.json
+        )
+    if args.action in ACTIONS:
+        what = "needs the name of a skill" if args.action == "show" else "takes no names"
+        raise UsageError(f"`orchestrate skills {args.action}` {what}", hint="`orchestrate skills` lists them")
+    raise UsageError(f"`orchestrate skills` has no `{args.action}`", hint=f"it has: {', '.join(ACTIONS)}")
+
+
+def _known(catalog: Catalog, name: str) -> Skill:
+    skill = catalog.get(name)
+    if skill is None:
+        close = catalog.closest(name)
+        hint = f"did you mean `{close}`? " if close else ""
+        raise UsageError(
+            f"no skill named `{name}` ({len(catalog.skills)} known)",
+            hint=f"{hint}`orchestrate skills` lists them",
+        )
+    return skill
+
+
+def _list(catalog: Catalog, workspace: Workspace, *, json: bool) -> int:
+    if json:
+        show(as_json([_object(skill) for skill in catalog.skills]))
+        return 0
+    if not catalog.skills:
+        say(f"no skills for `{clean(str(workspace.root))}`\n\nhint: `orchestrate init` makes a first one")
+        return 0
+    rows = [[skill.name, skill.source, _calls(skill), skill.description] for skill in catalog.skills]
+    for line in table(["SKILL", "FROM", "CALLS", "DESCRIPTION"], rows, width=columns(sys.stdout)):
+        show(line)
+    n_odd = len(catalog.diagnostics) + sum(bool(skill.diagnostics) for skill in catalog.skills)
+    for problem in catalog.diagnostics[:5]:
+        say(clean(str(problem)))
+    if n_odd:
+        say(f"{plural(n_odd, 'diagnostic')}; `orchestrate check FOLDER` shows those of a skill")
+    return 0
+
+
+def _calls(skill: Skill) -> str:
+    """What kind of calls a skill takes, in a word or two."""
+    if skill.functions:
+        return plural(len(skill.functions), "function")
+    return plural(len(skill.scripts), "script") if skill.scripts else "prose"
+
+
+def _show(skills: Sequence[Skill], *, json: bool) -> int:
+    if json:
+        objects = [_object(skill) | {"body": skill.body} for skill in skills]
+        show(as_json(objects[0] if len(objects) == 1 else objects))
+        return 0
+    for skill in skills:
+        for line in _described(skill):
+            show(clean(line))
+    return 0
+
+
+def _described(skill: Skill) -> list[str]:
+    lines = [
+        skill.name,
+        f"  {skill.description}",
+        f"  {skill.folder} ({skill.source}, version {skill.version[:12]})",
+    ]
+    for function in skill.functions.values():
+        default = " (default)" if function.name == skill.default else ""
+        lines.append(f"  skills.{skill.attribute}.{signature(function.name, function.input)}{default}")
+        lines.append(f"    {function.description or function.entry}; effects: {function.effects}")
+    for script in skill.scripts.values():
+        lines.append(f'  skills.{skill.attribute}.run("{script.path}")  {signature("takes", script.input)}')
+        lines += [f"    {text}" for text in (script.description, *script.unread) if text]
+    if skill.uses:
+        lines.append(f"  uses: {', '.join(skill.uses)}")
+    if skill.examples:
+        lines.append(f"  {plural(len(skill.examples), 'example')}: `orchestrate skills test {skill.name}`")
+    return [*lines, *(f"  {problem}" for problem in skill.diagnostics)]
+
+
+def _test(skills: Sequence[Skill], workspace: Workspace, *, json: bool) -> int:
+    results = {skill.name: try_examples(workspace, skill.name) for skill in skills}
+    n_failed = sum(not one.passed for found in results.values() for one in found)
+    if json:
+        show(as_json([{"skill": name, **_result(one)} for name, found in results.items() for one in found]))
+        return 1 if n_failed else 0
+    for name, found in results.items():
+        for one in found:
+            show(
+                one_line(
+                    f"{'✓' if one.passed else '✗'} {name}.{one.function} {_short(one.input)}",
+                    columns(sys.stdout),
+                )
+            )
+            if not one.passed:
+                show(clean(f"    {one.message}"))
+    say(f"{plural(sum(map(len, results.values())), 'example')}, {n_failed} failed")
+    return 1 if n_failed else 0
+
+
+def _result(one: Any) -> dict[str, Any]:
+    return {"function": one.function, "input": dict(one.input), "passed": one.passed, "message": one.message}
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _object(skill: Skill) -> dict[str, Any]:
+    return {
+        "name": skill.name,
+        "description": skill.description,
+        "path": str(skill.folder),
+        "source": skill.source,
+        "version": skill.version,
+        "functions": {
+            name: {"signature": signature(name, function.input), "description": function.description, "effects": function.effects,
+                   "input": function.input, "output": function.output}
+            for name, function in skill.functions.items()
+        },
+        "default": skill.default,
+        "scripts": {path: {"description": script.description, "input": script.input} for path, script in skill.scripts.items()},
+        "uses": list(skill.uses),
+        "examples": len(skill.examples),
+        "diagnostics": [
+            {"path": problem.path, "line": problem.line, "severity": problem.severity, "message": problem.message, "hint": problem.hint}
+            for problem in skill.diagnostics
+        ],
+    }  # fmt: skip

@@ -1,0 +1,100 @@
+"""What people mistype: each gets a sentence, a hint and exit code 2, and never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Orchestrate = Callable[..., subprocess.CompletedProcess[str]]
+
+WRONG = {
+    "chekc": ("error: `chekc` is neither a command nor a file\n\nhint: did you mean `orchestrate check`?\n"),
+    "digset.md": "error: `digset.md` is neither a command nor a file\n\nhint: did you mean `digest.md`?\n",
+    "weekly": "error: `weekly` is neither a command nor a file\n\nhint: did you mean `workflows/weekly-digest.md`?\n",
+    "zzzzzz": (
+        "error: `zzzzzz` is neither a command nor a file\n\n"
+        "hint: the commands are: run, check, skills, show, status, usage, init, doctor\n"
+    ),
+    "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\n\nhint: did you mean `--json`?\n",
+    "digest.md --frobnicate": (
+        "error: `orchestrate run` has no option `--frobnicate`\n\nhint: `orchestrate run --help` shows what it takes\n"
+    ),
+    "digest.md more words": (
+        "error: `more` is one word too many\n\nhint: `orchestrate run --help` shows what it takes\n"
+    ),
+    "digest.md --input folder": (
+        "error: `--input folder` is no name=value\n\nhint: write --input name=value, quoted if it has spaces\n"
+    ),
+    "digest.md --budget =3": (
+        "error: `--budget =3` is no name=value\n\nhint: write --budget name=value, quoted if it has spaces\n"
+    ),
+    "digest.md --input": (
+        "error: argument --input: expected at least one argument\n\nhint: `orchestrate run --help` shows what it takes\n"
+    ),
+    "digest.md --input-json none.json": (
+        "error: can't read `--input-json none.json`: No such file or directory\n\n"
+        "hint: name a file with a JSON object, or -\n"
+    ),
+    "digest.md --input-json digest.md": (
+        "error: `--input-json digest.md` holds no JSON: Expecting value: line 1 column 1 (char 0)\n\n"
+        'hint: it has to be an object, as {"days": 7}\n'
+    ),
+    "digest.md --input-json list.json": (
+        """error: `--input-json list.json` holds no JSON object\n\nhint: write {"name": value, ...}\n"""
+    ),
+    "run": "error: no workflow was named\n\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
+    "--json": "error: no workflow was named\n\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
+    "check": (
+        "error: the following arguments are required: FILE\n\nhint: `orchestrate check --help` shows what it takes\n"
+    ),
+    "skills frob": "error: `orchestrate skills` has no `frob`\n\nhint: it has: list, show, test\n",
+    "skills show": "error: `orchestrate skills show` needs the name of a skill\n\nhint: `orchestrate skills` lists them\n",
+    "init digest.md": (
+        "error: `digest.md` is no folder\n\nhint: name a folder, new or not: orchestrate init DIR\n"
+    ),
+    "status --workspace digest.md": (
+        "error: the workspace `{here}/digest.md` is no folder\n\nhint: name a folder with --workspace DIR\n"
+    ),
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder with two workflows and a JSON file."""
+    (tmp_path / "digest.md").write_text("# Digest\n\nSum up.\n\n```repl\nFINAL(1)\n```\n")
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "weekly-digest.md").write_text("# Weekly\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", WRONG, ids=str)
+def test_wrong_words_get_a_sentence_and_a_hint(words: str, here: Path, orchestrate: Orchestrate) -> None:
+    done = orchestrate(*words.split(), cwd=here)
+    assert done.stderr == WRONG[words].replace("{here}", str(here))
+    assert (done.stdout, done.returncode) == ("", 2)
+
+
+def test_no_words_at_all_get_the_help(orchestrate: Orchestrate) -> None:
+    done = orchestrate()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("usage: orchestrate")
+
+
+def test_help_and_version_are_answers(orchestrate: Orchestrate) -> None:
+    shown = orchestrate("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "orchestrate WORKFLOW" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    version = orchestrate("--version")
+    assert (version.returncode, version.stdout[:12]) == (0, "orchestrate ")
+
+
+def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Path) -> None:
+    done = orchestrate("show", "20260101", "--workspace", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\n\nhint: ")
