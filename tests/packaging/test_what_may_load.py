@@ -1,0 +1,62 @@
+"""Start-up is part of the product: what a command does not need, it does not import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"asyncio", "dataclasses", "json", "tempfile", "difflib", "subprocess", "logging", "inspect"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Modules that are there after the code ran, and are not there in a Python that does nothing."""
+    script = (
+        "import sys\nbefore = set(sys.modules)\n{}\nsys.stderr.write(repr(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script.format(code)], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stderr.replace("'", '"')))
+
+
+def third_party(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - {"orchestrator"}
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] == "orchestrator"}
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    modules = loaded_by("import orchestrator")
+    assert ours(modules) == {"orchestrator"}
+    assert third_party(modules) == set()
+    assert modules & HEAVY == set()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], []], ids=" ".join)
+def test_help_loads_the_parser_and_nothing_else(words: list[str]) -> None:
+    modules = loaded_by(
+        "import os\nsys.stdout, sys.stderr, kept = open(os.devnull, 'w'), open(os.devnull, 'w'), sys.stderr\n"
+        f"from orchestrator.interfaces.cli import main\nmain({words!r})\nsys.stderr = kept"
+    )
+    assert ours(modules) == {
+        "orchestrator",
+        "orchestrator.errors",
+        "orchestrator.interfaces",
+        "orchestrator.interfaces.arguments",
+        "orchestrator.interfaces.cli",
+    }
+    assert third_party(modules) == set()
+    assert modules & HEAVY == set()
+
+
+def test_every_public_name_can_be_imported() -> None:
+    code = "import orchestrator\nprint([getattr(orchestrator, name) for name in orchestrator.__all__])"
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, cwd=Path.home(), capture_output=True
+    )
