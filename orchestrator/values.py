@@ -141,9 +141,13 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """All that an environment needs to start a worker. `scratch` exists and belongs to this worker alone."""
+    """All that an environment needs to start a worker. `scratch` exists and belongs to this worker alone.
+
+    `blobs` is the folder that TextFiles for this worker lie in: it can open those whose name it was told, not list them.
+    """
 
     scratch: Path
     cwd: Path
     grants: Grants = field(default_factory=Grants)
     limits: WorkerLimits = field(default_factory=WorkerLimits)
+    blobs: Path | None = None

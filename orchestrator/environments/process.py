@@ -48,7 +48,7 @@ class Process:
         try:
             with theirs, open(spec.scratch / worker.OUTPUT_FILE, "ab") as stderr:  # noqa: ASYNC230  (a small local file)
                 started = subprocess.Popen(  # noqa: ASYNC220  (a vfork of a millisecond; waiting for it is asynchronous)
-                    self._argv, stdin=theirs, stdout=theirs, stderr=stderr,
+                    self._argv, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=stderr,
                     cwd=spec.cwd, env=clean_environment(), start_new_session=True,
                 )  # fmt: skip
         except OSError as error:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orchestrator.environments import frames, worker
 from orchestrator.environments.frames import (
@@ -63,6 +64,8 @@ START_S = 30.0
 INIT_S = 120.0
 
 MAX_OPEN_CALLS = 10_000
+
+T = TypeVar("T")
 
 Serve = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """Answers one call of a worker: `(fn, arguments)` to a JSON value, in which TextFile and CallError may stand.
@@ -112,8 +115,10 @@ class Session:
 
     async def init(self, **fields: Any) -> None:
         """Give it `variables`, the table of `skills`, and a `seed`; others are ignored."""
-        known = {name: fields[name] for name in ("variables", "skills", "seed") if name in fields}
-        done = await self._request({"kind": "init", **known}, _refuse, INIT_S)
+        known: dict[str, Any] = {
+            name: fields[name] for name in ("variables", "skills", "seed") if name in fields
+        }
+        done = await self._request({**known, "kind": "init"}, _refuse, INIT_S)
         problem = self._read(frames.failure, done)
         if problem is not None:
             await self._end(f"the worker could not take its variables: {problem.type}: {problem.message}")
@@ -181,7 +186,7 @@ class Session:
             raise
         raise WorkerLost(self._lost)
 
-    def _read(self, reader: Callable[[dict[str, Any]], Any], frame: dict[str, Any]) -> Any:
+    def _read(self, reader: Callable[[dict[str, Any]], T], frame: dict[str, Any]) -> T:
         try:
             return reader(frame)
         except BadFrame as error:
@@ -338,6 +343,7 @@ async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> S
             hello.get("reason") if hello["kind"] == "fault" else "it speaks another version of the protocol"
         )
         raise EnvironmentUnavailable(f"a worker could not be started: {reason}")
+    session.pid = frames.part(hello, "pid", int)
     return session
 
 
@@ -359,6 +365,7 @@ def _start_frame(spec: WorkerSpec) -> dict[str, Any]:
             "network": grants.network,
             "processes": grants.processes,
         },
+        "blobs": None if spec.blobs is None else str(spec.blobs),
     }
 
 
@@ -375,8 +382,6 @@ def _environment(spec: WorkerSpec) -> dict[str, str]:
 
 def clean_environment() -> dict[str, str]:
     """Variables to start a process with that is to know no secret."""
-    import os
-
     # Hashes are fixed so that a set of strings has the same order each time: a run that is repeated from its
     # journal has to make the same calls.
     return {
@@ -390,7 +395,7 @@ def _asked(frame: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return frames.part(frame, "fn", str), frames.part(frame, "arguments", dict)
 
 
-async def _refuse(fn: str, arguments: dict[str, Any]) -> Any:
+async def _refuse(fn: str, _: dict[str, Any]) -> Any:
     raise CallError(f"`{fn}` can't be called from here", kind="denied")
 
 

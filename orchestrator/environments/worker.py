@@ -65,6 +65,16 @@ import types
 from collections import deque
 from importlib import util as importlib_util
 from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import IO, Any, TypeVar
+
+    T = TypeVar("T")
+    Frame = dict[str, Any]
+    Call = Callable[[str, Frame], Any]
+    Special = Callable[[str, Any], Any]
 
 VERSION = 1
 FRAME_BYTES = 64 << 20  # of one frame on the stream
@@ -95,23 +105,23 @@ class BadFrame(ValueError):
     """Bytes that are no frame of this protocol."""
 
 
-def pack(frame, scratch, default=None):
+def pack(frame: Frame, scratch: str) -> bytes:
     """Bytes of a frame, header included; a frame that is too large is put into a file of `scratch`."""
-    body = _json(frame, default)
+    body = _json(frame)
     if len(body) > FRAME_BYTES:
-        body = _json({"kind": "file", "name": _keep_frame(body, scratch)}, None)
+        body = _json({"kind": "file", "name": _keep_frame(body, scratch)})
     return _HEADER.pack(len(body)) + body
 
 
-def body_length(header):
+def body_length(header: bytes) -> int:
     """Length of the body that follows these 4 bytes. Raises BadFrame above the limit."""
-    (length,) = _HEADER.unpack(header)
+    length: int = _HEADER.unpack(header)[0]
     if length > FRAME_BYTES:
         raise BadFrame(f"a frame of {length:,} bytes; {FRAME_BYTES:,} are allowed")
     return length
 
 
-def unpack(body, scratch, special):
+def unpack(body: bytes, scratch: str, special: Special) -> Frame:
     """The frame of a body. `special(key, value)` makes what a `$text` or `$error` stands for. Raises BadFrame."""
     frame = _parsed(body, special)
     if frame.get("kind") == "file":
@@ -119,20 +129,20 @@ def unpack(body, scratch, special):
     return frame
 
 
-def escaped(key):
+def escaped(key: str) -> bool:
     """Whether the only key of a user's dict looks like a marker, so that it has to get one more `$`."""
     return key[:1] == "$" and _MARKER.fullmatch(key) is not None
 
 
-def _json(value, default):
+def _json(value: Any) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=default).encode()
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
-        return json.dumps(value, separators=(",", ":"), default=default).encode()
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _parsed(body, special):
-    def hook(part):
+def _parsed(body: bytes, special: Special) -> Frame:
+    def hook(part: Frame) -> Any:
         if len(part) == 1:
             (key,) = part
             if key in ("$text", "$error"):
@@ -151,7 +161,7 @@ def _parsed(body, special):
     return frame
 
 
-def _keep_frame(body, scratch):
+def _keep_frame(body: bytes, scratch: str) -> str:
     if len(body) > FILE_BYTES:
         raise ValueError(
             f"a value of {len(body):,} bytes is too large to pass on; {FILE_BYTES:,} are allowed"
@@ -168,7 +178,7 @@ def _keep_frame(body, scratch):
     return name
 
 
-def _kept_frame(name, scratch):
+def _kept_frame(name: Any, scratch: str) -> bytes:
     if not isinstance(name, str) or not re.fullmatch(r"\.frame-[0-9a-f]{24}", name):
         raise BadFrame("a frame in a file with a name that is none of ours")
     path = os.path.join(scratch, name)
@@ -190,13 +200,13 @@ def _kept_frame(name, scratch):
 
 
 class _NotJson(Exception):
-    def __init__(self, why):
+    def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-        self.parts = []
+        self.parts: list[str] = []
 
 
-def json_value(value, texts=False):
+def json_value(value: Any, texts: bool = False) -> Any:
     """A copy of the value as plain JSON, ready for a frame; tuples become arrays.
 
     Raises TypeError naming the part that is none, as `$.items[3]: set is no JSON value`. `texts`: a Context may
@@ -208,7 +218,7 @@ def json_value(value, texts=False):
         raise TypeError(f"${''.join(reversed(error.parts))}: {error.why}") from None
 
 
-def _plain(value, texts, depth):
+def _plain(value: Any, texts: bool, depth: int) -> Any:
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
@@ -227,7 +237,7 @@ def _plain(value, texts, depth):
     raise _NotJson(f"{kind.__name__} is no JSON value")
 
 
-def _plain_number(value):
+def _plain_number(value: Any) -> float:
     if isinstance(value, int):
         if value.bit_length() > MAX_INT_BITS:
             raise _NotJson(f"an integer of {value.bit_length():,} bits is too long; write it as text")
@@ -237,7 +247,7 @@ def _plain_number(value):
     return float(value)
 
 
-def _plain_list(value, texts, depth):
+def _plain_list(value: Any, texts: bool, depth: int) -> list[Any]:
     copy = []
     try:
         for item in value:
@@ -248,7 +258,7 @@ def _plain_list(value, texts, depth):
     return copy
 
 
-def _plain_dict(value, texts, depth):
+def _plain_dict(value: Any, texts: bool, depth: int) -> Frame:
     copy = {}
     for key, item in value.items():
         if not isinstance(key, str):
@@ -278,23 +288,23 @@ class Deadline:
     The worker makes one. The signal's handler runs in the main thread only, so other threads are never held.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds = 0.0
         self._main = threading.main_thread().ident
         self._armed = False
         self._due = False
         self._n_held = 0
 
-    def armed(self, seconds):
+    def armed(self, seconds: float) -> _Armed:
         """A section that may take so long."""
         self.seconds = seconds
         return _Armed(self)
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         if threading.get_ident() == self._main:
             self._n_held += 1
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if threading.get_ident() != self._main:
             return
         self._n_held -= 1
@@ -302,18 +312,18 @@ class Deadline:
             self._due = False
             raise self._error()
 
-    def arm(self):
+    def arm(self) -> None:
         """Begin to count."""
         self._armed, self._due = True, False
         signal.signal(signal.SIGALRM, self._fire)  # again each time: a cell may have set its own
         signal.setitimer(signal.ITIMER_REAL, max(self.seconds, 0.001))
 
-    def disarm(self):
+    def disarm(self) -> None:
         """Stop counting. A signal that is on its way is ignored from here on."""
         self._armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _fire(self, _signal, _frame):
+    def _fire(self, _signal: int, _frame: Any) -> None:
         if not self._armed:
             return
         if self._n_held:
@@ -321,18 +331,18 @@ class Deadline:
         else:
             raise self._error()
 
-    def _error(self):
+    def _error(self) -> CellTimeout:
         return CellTimeout(f"it ran longer than its {self.seconds:g} s")
 
 
 class _Armed:
-    def __init__(self, deadline):
+    def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._deadline.arm()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._deadline.disarm()
 
 
@@ -346,22 +356,22 @@ class Channel:
     and finds nobody reading becomes the reader.
     """
 
-    def __init__(self, read_fd, write_fd, deadline):
-        self.scratch = None
+    def __init__(self, read_fd: int, write_fd: int, deadline: Deadline) -> None:
+        self.scratch = ""  # known once `start` came
         self._read_fd, self._write_fd = read_fd, write_fd
         self._held = deadline
         self._state = threading.Condition(threading.Lock())
         self._writing = threading.Lock()
         self._reading = False
-        self._requests = deque()
-        self._replies = {}
+        self._requests: deque[Frame] = deque()
+        self._replies: dict[int, Frame] = {}
         self._numbers = count(1)
 
-    def request(self):
+    def request(self) -> Frame:
         """The next frame that is no reply."""
         return self._wait(lambda: self._requests.popleft() if self._requests else None)
 
-    def call(self, fn, arguments):
+    def call(self, fn: str, arguments: Frame) -> Any:
         """The value that the parent answers. Raises SubCallError or SkillError."""
         arguments = json_value(arguments, texts=True)
         number = next(self._numbers)
@@ -372,18 +382,18 @@ class Channel:
             raise _error_of(reply["error"])
         return reply.get("value")
 
-    def note(self, fn, arguments):
+    def note(self, fn: str, arguments: Frame) -> None:
         """Tell the parent something."""
         self.send({"kind": "note", "fn": fn, "arguments": json_value(arguments)})
 
-    def send(self, frame):
+    def send(self, frame: Frame) -> None:
         """Write one frame whole."""
         data = memoryview(pack(frame, self.scratch))
         with self._held, self._writing:
             while data:
                 data = data[os.write(self._write_fd, data) :]
 
-    def _wait(self, take):
+    def _wait(self, take: Callable[[], T | None]) -> T:
         with self._held, self._state:
             while True:
                 found = take()
@@ -394,7 +404,7 @@ class Channel:
                 else:
                     self._read_for_all()
 
-    def _read_for_all(self):
+    def _read_for_all(self) -> None:
         self._reading = True
         self._state.release()
         try:
@@ -408,7 +418,7 @@ class Channel:
         else:
             self._requests.append(frame)
 
-    def _read(self, n_bytes):
+    def _read(self, n_bytes: int) -> bytes:
         parts = []
         while n_bytes:
             part = os.read(self._read_fd, min(n_bytes, 1 << 20))
@@ -419,11 +429,11 @@ class Channel:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _special(key, value):
+def _special(key: str, value: Any) -> Any:
     return _error_of(value) if key == "$error" else _text_of(value)
 
 
-def _text_of(reference):
+def _text_of(reference: Frame) -> str | Context:
     path, n_bytes, offset = reference["path"], reference["n_bytes"], reference.get("offset", 0)
     if n_bytes > TEXT_BYTES:
         _allow_mapping(offset + n_bytes)
@@ -433,7 +443,7 @@ def _text_of(reference):
         return file.read(n_bytes).decode("utf-8", "replace")
 
 
-def _allow_mapping(n_bytes):
+def _allow_mapping(n_bytes: int) -> None:
     """Memory is counted beyond contexts: one that comes late raises the limit by its size."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -452,11 +462,13 @@ class SubCallError(Exception):
     `kind`: how it ended (error, invalid, timeout, denied, budget). `retryable`: the same call may work later.
     """
 
-    def __init__(self, message="", kind="error", retryable=False, hint=""):
+    def __init__(
+        self, message: str = "", kind: str = "error", retryable: bool = False, hint: str = ""
+    ) -> None:
         super().__init__(message)
         self.kind, self.retryable, self.hint = kind, retryable, hint
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return False
 
 
@@ -464,7 +476,7 @@ class SkillError(SubCallError):
     """A call of a skill that failed."""
 
 
-def _error_of(fields):
+def _error_of(fields: Frame) -> SubCallError:
     kind = SkillError if fields.get("type") == "SkillError" else SubCallError
     return kind(
         fields["message"], fields.get("kind", "error"), fields.get("retryable", False), fields.get("hint", "")
@@ -482,7 +494,7 @@ class Context:
     `slice(a, b)` gives a smaller Context of the same file, which can be passed to calls without copying.
     """
 
-    def __init__(self, path, sha256="", offset=0, n_bytes=None):
+    def __init__(self, path: str, sha256: str = "", offset: int = 0, n_bytes: int | None = None) -> None:
         self._path, self._sha256 = path, sha256
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -490,30 +502,30 @@ class Context:
         self._start = min(offset, size)
         self._stop = size if n_bytes is None else min(offset + n_bytes, size)
 
-    def slice(self, start=0, stop=None):
+    def slice(self, start: int = 0, stop: int | None = None) -> Context:
         """A part of it, as a Context; nothing is copied."""
         part = Context.__new__(Context)
         part._path, part._sha256, part._map = self._path, self._sha256, self._map
         part._start, part._stop = self._range(start, stop)
         return part
 
-    def reference(self):
+    def reference(self) -> Frame:
         """What stands for it in a frame."""
         return {"$text": {"sha256": self._sha256, "offset": self._start, "n_bytes": len(self)}}
 
-    def find(self, sub, start=0, stop=None):
+    def find(self, sub: str, start: int = 0, stop: int | None = None) -> int:
         """Offset of the first `sub` in bytes, or -1."""
         start, stop = self._range(start, stop)
         found = self._map.find(_utf8(sub), start, stop)
         return found if found < 0 else found - self._start
 
-    def rfind(self, sub, start=0, stop=None):
+    def rfind(self, sub: str, start: int = 0, stop: int | None = None) -> int:
         """Offset of the last `sub` in bytes, or -1."""
         start, stop = self._range(start, stop)
         found = self._map.rfind(_utf8(sub), start, stop)
         return found if found < 0 else found - self._start
 
-    def count(self, sub):
+    def count(self, sub: str) -> int:
         """How often `sub` stands in it, without overlaps."""
         if not sub:
             raise ValueError("count needs something to look for")
@@ -522,17 +534,17 @@ class Context:
             n_found, at = n_found + 1, at + len(data)
         return n_found
 
-    def startswith(self, prefix):
+    def startswith(self, prefix: str) -> bool:
         """Whether it begins so."""
         data = _utf8(prefix)
         return len(data) <= len(self) and self._map[self._start : self._start + len(data)] == data
 
-    def endswith(self, suffix):
+    def endswith(self, suffix: str) -> bool:
         """Whether it ends so."""
         data = _utf8(suffix)
         return len(data) <= len(self) and self._map[self._stop - len(data) : self._stop] == data
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         r"""Each line without its `\n`, one after the other."""
         at = self._start
         while at < self._stop:
@@ -541,7 +553,7 @@ class Context:
             yield self._text(at, end)
             at = end + 1
 
-    def chunks(self, n_bytes):
+    def chunks(self, n_bytes: int) -> Iterator[str]:
         """Pieces of at most so many bytes (at least one character); together they are the text."""
         if n_bytes < 1:
             raise ValueError(f"chunks need a size of 1 or more, not {n_bytes}")
@@ -552,13 +564,14 @@ class Context:
             yield self._text(at, end)
             at = end
 
-    def grep(self, pattern, limit=100, flags=0):
+    def grep(self, pattern: str | re.Pattern[str], limit: int = 100, flags: int = 0) -> list[tuple[int, str]]:
         """`(line number, line)` of the first lines in which the regular expression is found, `limit` at most.
 
         A match over several lines counts for its first line.
         """
         search = re.compile(pattern, flags | re.MULTILINE) if isinstance(pattern, str) else pattern
-        found, number, at = [], 1, self._start
+        found: list[tuple[int, str]] = []
+        number, at = 1, self._start
         while at < self._stop and len(found) < limit:
             end = self._line_end(min(at + (1 << 20), self._stop))
             block = self._text(at, end)
@@ -566,10 +579,10 @@ class Context:
             number, at = number + block.count("\n"), end
         return found
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._stop - self._start
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, slice):
             at = index if index >= 0 else len(self) + index
             if not 0 <= at < len(self):
@@ -580,16 +593,16 @@ class Context:
             raise ValueError("a Context has no steps; take a part, as context[a:b][::2]")
         return self._text(*self._range(index.start, index.stop))
 
-    def __contains__(self, sub):
+    def __contains__(self, sub: str) -> bool:
         return self._map.find(_utf8(sub), self._start, self._stop) >= 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return self.lines()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self._text(self._start, self._stop)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if isinstance(other, str):
             data = _utf8(other)
             return len(data) == len(self) and self._map[self._start : self._stop] == data
@@ -597,21 +610,21 @@ class Context:
             return (self._path, self._start, self._stop) == (other._path, other._start, other._stop)
         return NotImplemented
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self._path, self._start, self._stop))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         begin = self._text(self._start, self._boundary(min(self._start + 60, self._stop)))
         return f"<Context of {len(self):,} bytes: {begin!r}...>"
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if hasattr(str, name):
             raise AttributeError(
                 f"a Context has no `{name}`: take a part of it as str, as context[a:b].{name}(...)"
             )
         raise AttributeError(f"a Context has no `{name}`")
 
-    def _text(self, start, stop):
+    def _text(self, start: int, stop: int) -> str:
         if stop - start > TEXT_BYTES:
             raise ValueError(
                 f"{stop - start:,} bytes are too many for one str; use lines(), chunks(n), grep(...), context[a:b], "
@@ -619,38 +632,39 @@ class Context:
             )
         return self._map[start:stop].decode("utf-8", "replace")
 
-    def _range(self, start, stop):
+    def _range(self, start: int, stop: int | None) -> tuple[int, int]:
         start, stop, _ = slice(start, stop).indices(len(self))
         start = self._boundary(self._start + start)
         return start, max(start, self._boundary(self._start + stop))
 
-    def _boundary(self, at):
+    def _boundary(self, at: int) -> int:
         """The start of the character that the byte belongs to."""
         lowest = max(self._start, at - 3)
         while lowest < at < self._stop and 0x80 <= self._map[at] < 0xC0:
             at -= 1
         return at
 
-    def _after(self, at):
+    def _after(self, at: int) -> int:
         """The start of the next character."""
         at, furthest = at + 1, min(at + 4, self._stop)
         while at < furthest and 0x80 <= self._map[at] < 0xC0:
             at += 1
         return at
 
-    def _line_end(self, at):
+    def _line_end(self, at: int) -> int:
         found = self._map.find(b"\n", at, self._stop)
         return self._stop if found < 0 else found + 1
 
 
-def _utf8(text):
+def _utf8(text: str) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"a Context is searched for str, not {type(text).__name__}")
     return text.encode("utf-8", "surrogatepass")
 
 
-def _matching_lines(search, block, number, limit):
-    found, at = [], 0
+def _matching_lines(search: re.Pattern[str], block: str, number: int, limit: int) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    at = 0
     while len(found) < limit:
         match = search.search(block, at)
         if match is None or (match.start() == len(block) and block.endswith("\n")):
@@ -675,7 +689,7 @@ class Capture:
     A flood costs no more than `SPILL_BYTES` of disk and two halves of memory.
     """
 
-    def __init__(self, scratch, deadline):
+    def __init__(self, scratch: str, deadline: Deadline) -> None:
         self._scratch = scratch
         self._held = deadline
         self._lock = threading.RLock()
@@ -687,18 +701,20 @@ class Capture:
         self._raw = _moved_high(self._raw)
         self.begin("output")
 
-    def begin(self, name):
+    def begin(self, name: str) -> None:
         """Forget what was printed so far, and take descriptors 1 and 2 and Python's streams again."""
         with self._lock:
             self._name = f"{name}.txt"
             self._head, self._tail = "", ""
             self._n_chars = 0
-            self._file, self._path, self._room = None, None, SPILL_BYTES
+            self._file: IO[str] | None = None
+            self._path: str | None = None
+            self._room = SPILL_BYTES
         for fd in (1, 2):
             os.dup2(self._raw, fd)
         sys.stdout, sys.stderr = Printed(self, 1), Printed(self, 2)
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         """Take some text."""
         with self._held, self._lock:
             before = self._head + self._tail if self._n_chars <= 2 * HALF_CHARS else ""
@@ -713,7 +729,7 @@ class Capture:
                     (self._tail + text)[-HALF_CHARS:] if len(text) < HALF_CHARS else text[-HALF_CHARS:]
                 )
 
-    def end(self):
+    def end(self) -> Frame:
         """The `output` of a done frame: what was printed since `begin`."""
         raw = self._raw_text()
         if raw:
@@ -727,7 +743,7 @@ class Capture:
                 self._tail, self._n_chars = self._tail + note, self._n_chars + len(note)
             return {"head": self._head, "tail": self._tail, "n_chars": self._n_chars, "path": self._path}
 
-    def _spill(self, text):
+    def _spill(self, text: str) -> None:
         if self._room < 0:
             return
         try:
@@ -740,7 +756,7 @@ class Capture:
         except OSError:  # no room on the disk, or a limit: head and tail are still there
             self._room = -1
 
-    def _raw_text(self):
+    def _raw_text(self) -> str:
         """What went to descriptors 1 and 2 without Python: written by programs and C code."""
         size = os.fstat(self._raw).st_size
         if not size:
@@ -764,38 +780,41 @@ class Printed(io.TextIOBase):
     encoding = "utf-8"
     errors = "replace"
 
-    def __init__(self, capture, fd):
+    def __init__(self, capture: Capture, fd: int) -> None:
         super().__init__()
         self._capture, self._fd = capture, fd
         self.buffer = _PrintedBytes(capture)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
+        """Take some text; its length."""
         if not isinstance(text, str):
             raise TypeError(f"write() takes str, not {type(text).__name__}")
         self._capture.write(text)
         return len(text)
 
-    def writable(self):
+    def writable(self) -> bool:
+        """Yes."""
         return True
 
-    def fileno(self):
+    def fileno(self) -> int:
+        """The descriptor that a program gets for it; what that prints is shown after the rest."""
         return self._fd
 
 
 class _PrintedBytes(io.RawIOBase):
-    def __init__(self, capture):
+    def __init__(self, capture: Capture) -> None:
         super().__init__()
         self._capture = capture
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         self._capture.write(bytes(data).decode("utf-8", "replace"))
         return len(data)
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
 
-def show(value, capture):
+def show(value: Any, capture: Capture) -> None:
     """Print a cell's last value as an interpreter would, in pieces, so that a huge one needs no huge string."""
     parts, n_chars = [], 0
     for piece in _pieces(value, "", ()):
@@ -807,10 +826,10 @@ def show(value, capture):
     capture.write("".join(parts) + "\n")
 
 
-_BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
+_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
 
 
-def _pieces(value, indent, inside):
+def _pieces(value: Any, indent: str, inside: tuple[int, ...]) -> Iterator[str]:
     kind = type(value)
     if kind is str or kind is bytes:
         yield from _pieces_of_text(value)
@@ -826,7 +845,7 @@ def _pieces(value, indent, inside):
             yield from _pieces_of_container(value, indent, (*inside, id(value)))
 
 
-def _pieces_of_text(value):
+def _pieces_of_text(value: Any) -> Iterator[str]:
     if len(value) <= 1 << 16:
         yield repr(value)
         return
@@ -835,8 +854,8 @@ def _pieces_of_text(value):
         yield part if at == 0 else f"\n{part}"  # neighbouring literals are one
 
 
-def _pieces_of_container(value, indent, inside):
-    opening, closing = _BRACKETS[type(value)]
+def _pieces_of_container(value: Any, indent: str, inside: tuple[int, ...]) -> Iterator[str]:
+    opening, closing = _BRACKETS[type(value)][0], _BRACKETS[type(value)][1]
     deeper, width = indent + " ", 0
     if type(value) is frozenset:
         opening, closing = "frozenset({", "})"
@@ -857,48 +876,29 @@ def _pieces_of_container(value, indent, inside):
     yield f",{closing}" if type(value) is tuple and len(value) == 1 else closing
 
 
-def _one_line(value, room):
-    """`repr(value)` when it is no longer than `room`, else None; costs no more than that."""
+def _one_line(value: Any, room: int) -> str | None:
+    """`repr(value)` of a plain value when it is no longer than `room`, else None; costs little more than that."""
     kind = type(value)
-    if kind in _BRACKETS:
-        if len(value) * 2 > room or not _small(value, room):
+    if kind in _BRACKETS and value:
+        if 3 * len(value) > room or any(_one_line(part, room - 2) is None for part in _parts(value)):
             return None
-    elif (kind in (str, bytes) and len(value) > room) or kind not in (
-        str,
-        bytes,
-        int,
-        float,
-        bool,
-        type(None),
-    ):
-        return None
-    if kind is int and value.bit_length() > 4 * room:
+    elif kind is int:
+        if value.bit_length() > 4 * room:
+            return None
+    elif kind in (str, bytes):
+        if len(value) > room:
+            return None
+    elif kind not in _BRACKETS and kind not in (bool, float, type(None)):
         return None
     text = repr(value)
     return text if len(text) <= room else None
 
 
-def _small(value, room):
-    """Whether a container holds few and short plain values only, so that its repr can't be long."""
-    for item in value.items() if type(value) is dict else value:
-        for part in item if type(value) is dict else (item,):
-            room -= 2
-            if type(part) in (str, bytes):
-                room -= len(part)
-            elif type(part) in _BRACKETS:
-                if len(part) * 2 > room or not _small(part, room):
-                    return False
-                room -= 2 * len(part)
-            elif type(part) is int:
-                room -= part.bit_length() // 4
-            elif type(part) not in (float, bool, type(None)):
-                return False
-            if room < 0:
-                return False
-    return True
+def _parts(value: Any) -> Iterable[Any]:
+    return [*value, *value.values()] if type(value) is dict else value
 
 
-def brief(value, limit=SHOWN_CHARS):
+def brief(value: Any, limit: int = SHOWN_CHARS) -> str:
     """`repr` of anything, at most so long."""
     parts, n_chars = [], 0
     for piece in _pieces(value, "", ()):
@@ -912,7 +912,7 @@ def brief(value, limit=SHOWN_CHARS):
 # ---------------------------------------------------------------------------------------------- failures
 
 
-def failure_of(error, grants, own=CELLS, place=""):
+def failure_of(error: BaseException, grants: Grants, own: str = CELLS, place: str = "") -> Frame:
     """The `failure` of a done frame, with the frames of the author's own code only.
 
     `own`: how the file names of that code begin. `place`: the file that `line` is of; else the innermost of its own.
@@ -932,14 +932,15 @@ def failure_of(error, grants, own=CELLS, place=""):
         "type": type(error).__name__,
         "message": message[:SHOWN_CHARS],
         "traceback": text,
-        "line": error.lineno if is_syntax else line,
+        "line": getattr(error, "lineno", None) if is_syntax else line,
         "hint": _hint(error, grants),
     }
 
 
-def _only_own(told, own, place):
+def _only_own(told: traceback.TracebackException, own: str, place: str) -> int | None:
     """Leave only the author's frames in a traceback and what it was caused by; the line where `place` raised it."""
-    line, seen, todo = None, set(), [told]
+    line, seen = None, set()
+    todo: list[traceback.TracebackException | None] = [told]
     while todo:
         part = todo.pop()
         if part is None or id(part) in seen:
@@ -953,7 +954,7 @@ def _only_own(told, own, place):
     return line
 
 
-def _hint(error, grants):
+def _hint(error: BaseException | None, grants: Grants) -> str:
     if isinstance(error, SubCallError):
         return str(error.hint or "")
     if isinstance(error, SystemExit):
@@ -964,7 +965,8 @@ def _hint(error, grants):
         return "what was bound before it stays; do less at once, or allow more time (`cell_timeout_s`, `timeout_s`)"
     seen = 0
     while error is not None and seen < 10:
-        refused = error.reason if isinstance(getattr(error, "reason", None), OSError) else error
+        wrapped = getattr(error, "reason", None)
+        refused = wrapped if isinstance(wrapped, OSError) else error
         if isinstance(refused, PermissionError):
             return grants.hint(refused)
         error, seen = error.__cause__ or error.__context__, seen + 1
@@ -974,14 +976,14 @@ def _hint(error, grants):
 class Grants:
     """What this worker may touch, for hints only: it is the kernel that says no."""
 
-    def __init__(self, start):
+    def __init__(self, start: Frame) -> None:
         fields = start["grants"]
         self.read, self.write = fields["read"], fields["write"]
         self.processes, self.network = fields["processes"], fields["network"]
         self.memory_bytes = start["limits"]["memory_bytes"]
         self.confined = False
 
-    def hint(self, error):
+    def hint(self, error: OSError) -> str:
         """What to write into a workflow or manifest so that it is allowed next time."""
         if not self.confined:
             return ""
@@ -994,17 +996,17 @@ class Grants:
             return 'no network here; grant it with `permissions: {network: ["<host>"]}`'
         return "the worker is confined: rights and times of files, signals to others and namespaces can't be changed"
 
-    def _path_hint(self, path):
+    def _path_hint(self, path: str) -> str:
         inside_read = any(_inside(path, folder) for folder in (*self.read, *self.write))
         key = "write" if inside_read or _readable(path) or not os.path.lexists(path) else "read"
         return f"`{path}` is not granted; grant it with `permissions: {{{key}: [{json.dumps(path)}]}}`"
 
 
-def _inside(path, folder):
+def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _readable(path):
+def _readable(path: str) -> bool:
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError:
@@ -1012,7 +1014,7 @@ def _readable(path):
     return True
 
 
-def _innermost_module(error):
+def _innermost_module(error: BaseException) -> str:
     """Name of the top-level module whose Python code asked for what was refused."""
     name, place = "", error.__traceback__
     while place is not None:
@@ -1027,37 +1029,45 @@ def _innermost_module(error):
 class Calls:
     """The calls that cells and skills' functions make, as the functions and objects that they see."""
 
-    def __init__(self, channel):
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.call = channel.call
         self.memory = Memory(channel.call)
         self.budget = Budget(channel.call)
 
-    def llm_query(self, prompt, model=None):
+    def llm_query(self, prompt: Any, model: str | None = None) -> Any:
         """The reply of a plain model to a prompt."""
         return self.call("llm_query", {"prompt": prompt, "model": model})
 
-    def llm_query_batched(self, prompts, model=None):
+    def llm_query_batched(self, prompts: Iterable[Any], model: str | None = None) -> Any:
         """Replies to all prompts, in order, asked side by side; a failed one is an error object, which is falsy."""
         return self.call("llm_query_batched", {"prompts": list(prompts), "model": model})
 
-    def rlm_query(self, prompt, context=None, model=None, schema=None):
+    def rlm_query(
+        self, prompt: Any, context: Any = None, model: str | None = None, schema: Any = None
+    ) -> Any:
         """The answer of a recursive call, which has a REPL of its own with `context` in it."""
         return self.call(
             "rlm_query", {"prompt": prompt, "context": context, "model": model, "schema": schema}
         )
 
-    def rlm_query_batched(self, prompts, contexts=None, model=None, schema=None):
+    def rlm_query_batched(
+        self,
+        prompts: Iterable[Any],
+        contexts: Iterable[Any] | None = None,
+        model: str | None = None,
+        schema: Any = None,
+    ) -> Any:
         """Answers of recursive calls, in order, made side by side; a failed one is an error object, which is falsy."""
         contexts = None if contexts is None else list(contexts)
         arguments = {"prompts": list(prompts), "contexts": contexts, "model": model, "schema": schema}
         return self.call("rlm_query_batched", arguments)
 
-    def approve(self, prompt, items=None):
+    def approve(self, prompt: Any, items: Any = None) -> Any:
         """Ask a person; True when they agree."""
         return self.call("approve", {"prompt": prompt, "items": items})
 
-    def log(self, text):
+    def log(self, text: object) -> None:
         """Write a line into the run's journal."""
         self._channel.note("log", {"text": str(text)})
 
@@ -1065,39 +1075,39 @@ class Calls:
 class Memory:
     """The workspace's notes."""
 
-    def __init__(self, call):
+    def __init__(self, call: Call) -> None:
         self._call = call
 
-    def search(self, query, limit=10):
+    def search(self, query: str, limit: int = 10) -> Any:
         """Notes that fit the words."""
         return self._call("memory_search", {"query": query, "limit": limit})
 
-    def read(self, path):
+    def read(self, path: str) -> Any:
         """Text of a note."""
         return self._call("memory_read", {"path": path})
 
-    def write(self, path, text, append=False):
+    def write(self, path: str, text: str, append: bool = False) -> Any:
         """Write a note, or add to it; the workflow's `remember` says which notes may be written."""
         return self._call("memory_write", {"path": path, "text": text, "append": append})
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<memory: search(query, limit=10), read(path), write(path, text, append=False)>"
 
 
 class Budget:
     """What is left of the run's budget, asked anew at each look: `budget.tokens`, `budget["usd"]`, `dict(budget)`."""
 
-    def __init__(self, call):
+    def __init__(self, call: Call) -> None:
         self._call = call
 
-    def keys(self):
+    def keys(self) -> Iterable[str]:
         """Names of the limits."""
         return self._left().keys()
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self._left()[name]
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         left = self._left()
@@ -1105,45 +1115,46 @@ class Budget:
             raise AttributeError(f"the budget has no `{name}`{_closest(name, left)}")
         return left[name]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<budget left: {self._left()}>"
 
-    def _left(self):
-        return self._call("budget", {})
+    def _left(self) -> Frame:
+        left: Frame = self._call("budget", {})
+        return left
 
 
 class Skills:
     """The skills that may be called: `skills.word_count(...)`, `skills["word-count"]`, `list(skills)`."""
 
-    def __init__(self, table, call):
+    def __init__(self, table: list[Frame], call: Call) -> None:
         self._skills = {entry["name"]: Skill(entry, call) for entry in table}
         self._attributes = {entry["attribute"]: self._skills[entry["name"]] for entry in table}
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         found = None if name.startswith("__") else self._attributes.get(name)
         if found is None:
             raise AttributeError(f"there is no skill `{name}`{_closest(name, self._attributes)}")
         return found
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         found = self._skills.get(name) or self._attributes.get(name)
         if found is None:
             raise KeyError(f"there is no skill `{name}`{_closest(name, self._skills)}")
         return found
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._skills or name in self._attributes
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._skills)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._skills)
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted(name for name in self._attributes if name.isidentifier())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"  {skill.name}: {_first_line(skill.description)}" for skill in self._skills.values()]
         return "\n".join([f"<{len(lines)} skills>", *lines])
 
@@ -1151,7 +1162,7 @@ class Skills:
 class Skill:
     """One skill: call it or one of its functions, read its files, run its scripts."""
 
-    def __init__(self, entry, call):
+    def __init__(self, entry: Frame, call: Call) -> None:
         self.name, self.description = entry["name"], entry.get("description", "")
         self.scripts = sorted(entry.get("scripts") or {})
         self._functions = entry.get("functions") or {}
@@ -1159,28 +1170,29 @@ class Skill:
         self._script_table = entry.get("scripts") or {}
         self._call = call
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call its default function; a skill without code is run by a model, with a task as text."""
         return self._call(
             "skill", {"skill": self.name, "function": None, "args": list(args), "kwargs": kwargs}
         )
 
-    def map(self, items):
+    def map(self, items: Any) -> Any:
         """Results for each dict of arguments, in order, made side by side; a failed one is an error object."""
         return self._call("skill_map", {"skill": self.name, "function": None, "items": _items(items)})
 
-    def doc(self):
+    def doc(self) -> Any:
         """Its instructions: the body of SKILL.md."""
         return self._call("skill_doc", {"skill": self.name})
 
-    def files(self):
+    def files(self) -> Any:
         """Paths of its files."""
         return self._call("skill_files", {"skill": self.name})
 
-    def read(self, path):
+    def read(self, path: str) -> Any:
         """Text of one of its files."""
         return self._call("skill_read", {"skill": self.name, "path": str(path)})
 
-    def run(self, script, *argv, **options):
+    def run(self, script: str, *argv: Any, **options: Any) -> Any:
         """Run one of its scripts: the JSON value that it prints, else its text. Keywords become options."""
         arguments = {
             "skill": self.name,
@@ -1190,23 +1202,23 @@ class Skill:
         }
         return self._call("skill_run", arguments)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self._functions:
             raise AttributeError(
                 f"skill `{self.name}` has no function `{name}`{_closest(name, self._functions)}"
             )
         return SkillFunction(self.name, name, self._functions[name], self._call)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         try:
             return self.__getattr__(name)
         except AttributeError as error:
             raise KeyError(str(error)) from None
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted([*self._functions, "doc", "files", "map", "name", "read", "run", "scripts"])
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"<skill {self.name}: {_first_line(self.description)}>"]
         for name, function in self._functions.items():
             mark = " (default)" if name == self._default else ""
@@ -1223,38 +1235,39 @@ class Skill:
 class SkillFunction:
     """One function of a skill."""
 
-    def __init__(self, skill, name, entry, call):
+    def __init__(self, skill: str, name: str, entry: Frame, call: Call) -> None:
         self.__name__ = name
         self.__doc__ = f"{entry.get('signature', name)}\n\n{entry.get('description', '')}"
         self._skill, self._entry, self._call = skill, entry, call
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
         arguments = {"skill": self._skill, "function": self.__name__, "args": list(args), "kwargs": kwargs}
         return self._call("skill", arguments)
 
-    def map(self, items):
+    def map(self, items: Any) -> Any:
         """Results for each dict of arguments, in order, made side by side; a failed one is an error object."""
         return self._call(
             "skill_map", {"skill": self._skill, "function": self.__name__, "items": _items(items)}
         )
 
-    def __repr__(self):
-        return f"<{self._skill}.{self._entry.get('signature', self.__name__)}: {_first_line(self.__doc__.split(chr(10))[-1])}>"
+    def __repr__(self) -> str:
+        return f"<{self._skill}.{self._entry.get('signature', self.__name__)}: {_first_line(self._entry.get('description', ''))}>"
 
 
-def _items(items):
-    items = list(items)
-    for number, item in enumerate(items):
+def _items(items: Iterable[Any]) -> list[Frame]:
+    listed = list(items)
+    for number, item in enumerate(listed):
         if not isinstance(item, dict):
             raise TypeError(f"map takes a list of dicts of arguments; [{number}] is {type(item).__name__}")
-    return items
+    return listed
 
 
-def _first_line(text):
+def _first_line(text: str) -> str:
     return (text or "").strip().partition("\n")[0]
 
 
-def _closest(name, known):
+def _closest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), list(known), n=1)
     if close:
         return f"; did you mean `{close[0]}`?"
@@ -1269,7 +1282,7 @@ class _Text(str):
 
     __slots__ = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return str.__str__(self)
 
 
@@ -1280,13 +1293,13 @@ class Repl:
     `context = ...` or `llm_query = 3` in a cell costs that cell only. Everything else stays as cells left it.
     """
 
-    def __init__(self, calls, skills, variables):
+    def __init__(self, calls: Calls, skills: Skills, variables: Frame) -> None:
         self.module = types.ModuleType("__main__")
         self.names = self.module.__dict__
         self.names["__builtins__"] = builtins
         self._variables = {"context": None, "inputs": {}, "history": [], **variables}
         self._answer = {"content": "", "ready": False}
-        self.final = []  # the last value given to FINAL by the running cell, or nothing
+        self.final: list[Any] = []  # the last value given to FINAL by the running cell, or nothing
         self._protocol = {
             "skills": skills,
             "memory": calls.memory,
@@ -1301,7 +1314,7 @@ class Repl:
             self._protocol[name] = getattr(calls, name)
         sys.modules["__main__"] = self.module
 
-    def restore(self):
+    def restore(self) -> None:
         """Bind the names of the protocol and the given variables again."""
         self.final = []
         if type(self.names.get("answer")) is dict:
@@ -1310,7 +1323,7 @@ class Repl:
         self.names.update(self._protocol)
         self.names["answer"] = self._answer
 
-    def run(self, name, source, capture):
+    def run(self, name: str, source: str, capture: Capture) -> None:
         """Run a cell statement by statement; the value of a last expression is printed."""
         linecache.cache[name] = (len(source), None, source.splitlines(True), name)
         for code, is_shown in _statements(name, source):
@@ -1318,7 +1331,7 @@ class Repl:
             if is_shown and value is not None:
                 show(value, capture)
 
-    def answer(self, failed):
+    def answer(self, failed: bool) -> Frame:
         """`answered`, `answer` and `partial` of the cell that ran. Raises TypeError for what is no JSON value."""
         state = self.names.get("answer")
         state = state if isinstance(state, dict) else self._answer
@@ -1334,14 +1347,14 @@ class Repl:
                 raise TypeError(f'answer["content"] is no JSON value: {error}') from None
         return {"answered": False, "answer": None, "partial": _partial(state.get("content"))}
 
-    def _take_final(self, value):
+    def _take_final(self, value: Any) -> None:
         """Give the answer. It counts when the cell ends without an error."""
         try:
             self.final = [json_value(value)]
         except TypeError as error:
             raise TypeError(f"FINAL takes a JSON value: {error}") from None
 
-    def _take_final_variable(self, name):
+    def _take_final_variable(self, name: Any) -> None:
         """Give the value of the variable with this name as the answer."""
         if not isinstance(name, str):
             raise TypeError(
@@ -1352,26 +1365,29 @@ class Repl:
             raise NameError(f"FINAL_VAR: there is no variable `{name}`{_closest(name, self._own())}")
         self._take_final(self.names[name])
 
-    def _show_variables(self):
+    def _show_variables(self) -> str:
         """The variables there are, with type and size: never their content."""
         lines = [
             f"{name}: {_described(self.names[name])}" for name in (*self._variables, "answer", *self._own())
         ]
         return _Text("\n".join(lines))
 
-    def _own(self):
+    def _own(self) -> list[str]:
         given = {*self._protocol, *self._variables, "answer"}
         return [name for name in self.names if name not in given and not name.startswith("_")]
 
 
-def _statements(name, source):
+def _statements(name: str, source: str) -> list[tuple[types.CodeType, bool]]:
     """Code of each statement of a cell, and whether its value is shown. All are compiled before the first is run."""
     tree = ast.parse(source, name)
     flags = 0
     compiled = []
     for number, statement in enumerate(tree.body):
-        is_shown = number == len(tree.body) - 1 and isinstance(statement, ast.Expr)
-        part = ast.Expression(statement.value) if is_shown else ast.Module([statement], [])
+        is_last = number == len(tree.body) - 1
+        is_shown = False
+        part: ast.Expression | ast.Module = ast.Module([statement], [])
+        if is_last and isinstance(statement, ast.Expr):
+            part, is_shown = ast.Expression(statement.value), True
         code = compile(part, name, "eval" if is_shown else "exec", flags=flags, dont_inherit=True)
         flags |= code.co_flags & _FUTURE_FLAGS
         compiled.append((code, is_shown))
@@ -1383,7 +1399,7 @@ _FUTURE_FLAGS = (
 )
 
 
-def _partial(content):
+def _partial(content: Any) -> Any:
     if content is None or (isinstance(content, str) and not content):
         return None
     try:
@@ -1392,7 +1408,7 @@ def _partial(content):
         return None
 
 
-def _described(value):
+def _described(value: Any) -> str:
     kind = type(value).__name__
     if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, Context)):
         unit = (
@@ -1412,7 +1428,7 @@ def _described(value):
 class FunctionContext:
     """What a function whose first parameter is named `ctx` gets."""
 
-    def __init__(self, calls, skills):
+    def __init__(self, calls: Calls, skills: Skills) -> None:
         self.skills, self.memory, self.log = skills, calls.memory, calls.log
         self.llm_query, self.llm_query_batched = calls.llm_query, calls.llm_query_batched
         self.rlm_query, self.rlm_query_batched = calls.rlm_query, calls.rlm_query_batched
@@ -1421,15 +1437,15 @@ class FunctionContext:
 class Functions:
     """Functions of files, loaded once and kept."""
 
-    def __init__(self):
-        self._modules = {}
+    def __init__(self) -> None:
+        self._modules: dict[str, types.ModuleType] = {}
 
-    def get(self, file, folder, name):
+    def get(self, file: str, folder: str, name: str) -> Callable[..., Any]:
         """The function. Raises AttributeError when the file has none, and whatever importing the file raises."""
         if file not in self._modules:
             self._modules[file] = _load(file, folder)
-        function = getattr(self._modules[file], name, None)
-        if not callable(function):
+        function: Callable[..., Any] | None = getattr(self._modules[file], name, None)
+        if function is None:
             known = [
                 key for key, value in vars(self._modules[file]).items() if callable(value) and key[:1] != "_"
             ]
@@ -1439,12 +1455,12 @@ class Functions:
         return function
 
 
-def _load(file, folder):
+def _load(file: str, folder: str) -> types.ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     name = f"skill_{re.sub(r'[^0-9A-Za-z_]', '_', os.path.basename(file)[:-3])}"
     spec = importlib_util.spec_from_file_location(name, file)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise ImportError(f"`{file}` is no Python file")
     module = importlib_util.module_from_spec(spec)
     sys.modules[name] = module
@@ -1456,7 +1472,7 @@ def _load(file, folder):
     return module
 
 
-def _applied(function, context, arguments):
+def _applied(function: Callable[..., Any], context: Any, arguments: Frame) -> Any:
     """The function's result, awaited when it is a coroutine."""
     import inspect  # here: a worker of cells never needs it, and it costs milliseconds where no zygote has it loaded
 
@@ -1465,7 +1481,7 @@ def _applied(function, context, arguments):
     if inspect.isawaitable(value):
         import asyncio
 
-        async def awaited():
+        async def awaited() -> Any:
             return await value
 
         value = asyncio.run(awaited())
@@ -1478,18 +1494,26 @@ def _applied(function, context, arguments):
 class Worker:
     """Serves one stream until it ends."""
 
-    def __init__(self, channel, deadline, start, capture, grants, limit_memory):
+    def __init__(
+        self,
+        channel: Channel,
+        deadline: Deadline,
+        start: Frame,
+        capture: Capture,
+        grants: Grants,
+        limit_memory: Callable[[], None],
+    ) -> None:
         self._channel, self._deadline = channel, deadline
         self._scratch = start["scratch"]
         self._capture, self._grants = capture, grants
-        self._limit_memory = limit_memory
+        self._limit_memory: Callable[[], None] | None = limit_memory
         self._calls = Calls(channel)
         self._functions = Functions()
         self._skills = Skills([], channel.call)
         self._repl = Repl(self._calls, self._skills, {})
-        self._ballast = None
+        self._ballast: bytearray | None = None
 
-    def serve(self):
+    def serve(self) -> None:
         """Answer requests for ever. The process ends when the stream does."""
         kinds = {
             "init": self._init,
@@ -1506,7 +1530,7 @@ class Worker:
             done = kinds[request["kind"]](request)
             self._send(request["id"], done)
 
-    def _send(self, number, done):
+    def _send(self, number: int, done: Frame) -> None:
         frame = {"kind": "done", "id": number, **done}
         try:
             self._channel.send(frame)
@@ -1514,7 +1538,7 @@ class Worker:
             failure = failure_of(error, self._grants)
             self._channel.send({"kind": "done", "id": number, **_nothing(), "failure": failure})
 
-    def _init(self, request):
+    def _init(self, request: Frame) -> Frame:
         try:
             if request.get("seed") is not None:
                 random.seed(request["seed"])
@@ -1525,7 +1549,7 @@ class Worker:
             failure = failure_of(error, self._grants, __file__)
         return {"failure": failure}
 
-    def _cell(self, request):
+    def _cell(self, request: Frame) -> Frame:
         name = f"<cell {request['number']}>"
         self._capture.begin(f"cell-{request['number']}")
         self._repl.restore()
@@ -1539,12 +1563,12 @@ class Worker:
             answer = {"answered": False, "answer": None, "partial": None}
         return {"output": self._capture.end(), "failure": failure, **answer}
 
-    def _function(self, request):
+    def _function(self, request: Frame) -> Frame:
         folder = request["folder"]
         self._capture.begin("output")
         result = []
 
-        def work():
+        def work() -> None:
             function = self._functions.get(request["file"], folder, request["name"])
             value = _applied(function, FunctionContext(self._calls, self._skills), request["arguments"])
             try:
@@ -1555,15 +1579,14 @@ class Worker:
         failure = self._guarded(request, folder, work)
         return {"output": self._capture.end(), "failure": failure, "value": result[0] if result else None}
 
-    def _expression(self, request):
+    def _expression(self, request: Frame) -> Frame:
         self._capture.begin("output")
         done = {"value": None, "shown": "", "truth": False}
 
-        def work():
+        def work() -> None:
             names = {"__builtins__": builtins, "__name__": "__main__", **request["names"]}
-            value = eval(
-                compile(request["source"].strip(), "<cell expression>", "eval", dont_inherit=True), names
-            )  # noqa: S307
+            code = compile(request["source"].strip(), f"{CELLS}expression>", "eval", dont_inherit=True)
+            value = eval(code, names)  # noqa: S307  (the author's, like a cell's)
             done.update(shown=brief(value), truth=bool(value))
             try:
                 done["value"] = json_value(value)
@@ -1572,7 +1595,7 @@ class Worker:
 
         return {"failure": self._guarded(request, CELLS, work), **done}
 
-    def _script(self, request):
+    def _script(self, request: Frame) -> Frame:
         script = Script(request, self._scratch)
         failure = self._guarded(request, CELLS, script.run)
         if failure is not None and failure["type"] != "CellTimeout":
@@ -1581,7 +1604,7 @@ class Worker:
             return {"returncode": 127, "stdout": "", "stderr": message, "truncated": False, "late": False}
         return {**script.result(), "late": failure is not None}
 
-    def _guarded(self, request, own, work, place=""):
+    def _guarded(self, request: Frame, own: str, work: Callable[[], None], place: str = "") -> Frame | None:
         """Run somebody's code under its deadline: None, or the failure. Nothing that it raises gets past this."""
         try:
             with self._deadline.armed(request["timeout_s"]):
@@ -1593,7 +1616,7 @@ class Worker:
             return failure_of(error, self._grants, own, place)
         return None
 
-    def _hold_ballast(self):
+    def _hold_ballast(self) -> None:
         """Memory to let go when there is none left; untouched, so it costs address space only."""
         if self._ballast is None:
             try:
@@ -1601,14 +1624,14 @@ class Worker:
             except MemoryError:
                 self._ballast = None
 
-    def _limit_memory_once(self):
+    def _limit_memory_once(self) -> None:
         # After `init`, so that the context that came with it is beyond the limit, as promised.
         if self._limit_memory is not None:
             self._limit_memory()
             self._limit_memory = None
 
 
-def _nothing():
+def _nothing() -> Frame:
     output = {"head": "", "tail": "", "n_chars": 0, "path": None}
     return {
         "output": output,
@@ -1627,12 +1650,12 @@ class Script:
     It stays in the worker's process group, which is what gets killed with all it started when it is late.
     """
 
-    def __init__(self, request, scratch):
+    def __init__(self, request: Frame, scratch: str) -> None:
         self._request, self._scratch = request, scratch
         self._returncode = -signal.SIGKILL
         self._stdout, self._stderr = self._file(), self._file()
 
-    def run(self):
+    def run(self) -> None:
         """Start it and wait."""
         import subprocess  # here: it costs milliseconds where no zygote has it loaded
 
@@ -1650,7 +1673,7 @@ class Script:
             started.kill()
             raise
 
-    def result(self):
+    def result(self) -> Frame:
         """Its exit code and what it printed."""
         with self._stdout as stdout, self._stderr as stderr:
             size = os.fstat(stdout.fileno()).st_size
@@ -1665,7 +1688,7 @@ class Script:
             "truncated": size > STDOUT_BYTES,
         }
 
-    def _file(self):
+    def _file(self) -> IO[bytes]:
         import tempfile
 
         return tempfile.TemporaryFile(dir=self._scratch)
@@ -1674,7 +1697,7 @@ class Script:
 # ---------------------------------------------------------------------------------------------- start
 
 
-def serve(read_fd, write_fd, confine=None):
+def serve(read_fd: int, write_fd: int, confine: Callable[[Frame], None] | None = None) -> None:
     """Serve a stream until it ends; never returns.
 
     `confine(start)` is called once everything is prepared and before anything of a user is seen. When it raises,
@@ -1708,7 +1731,7 @@ def serve(read_fd, write_fd, confine=None):
     Worker(channel, deadline, start, capture, grants, limit_memory).serve()
 
 
-def _prepare(start, deadline):
+def _prepare(start: Frame, deadline: Deadline) -> Capture:
     """Environment variables, working directory, streams: what a user's code finds."""
     os.environ.clear()
     os.environ.update(start["env"])
@@ -1729,11 +1752,11 @@ def _prepare(start, deadline):
     return capture
 
 
-def _no_input(prompt=""):
+def _no_input(_: object = "") -> str:
     raise RuntimeError("input() has nobody to ask here; use approve(prompt), or an input of the workflow")
 
 
-def _limits(start):
+def _limits(start: Frame) -> Callable[[], None]:
     """Set the limits that hold from the start; what is returned sets the limit of memory."""
     limits, many = start["limits"], start["grants"]["processes"]
     _lower(resource.RLIMIT_CORE, 0)
@@ -1747,7 +1770,7 @@ def _limits(start):
     sizes = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     sizes = _moved_high(sizes)
 
-    def limit_memory():
+    def limit_memory() -> None:
         pages = os.pread(sizes, 200, 0).split()
         os.close(sizes)
         page_bytes = resource.getpagesize()
@@ -1761,19 +1784,19 @@ def _limits(start):
     return limit_memory
 
 
-def _lower(which, limit):
+def _lower(which: int, limit: int) -> None:
     _, hard = resource.getrlimit(which)
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(which, (limit, limit))
 
 
-def _n_tasks():
+def _n_tasks() -> int:
     """Tasks of the whole machine: RLIMIT_NPROC counts those of the user, who has no more than these."""
     with open("/proc/loadavg") as file:
         return int(file.read().split()[3].partition("/")[2])
 
 
-def _moved_high(fd):
+def _moved_high(fd: int) -> int:
     """The same file under a high number, not inherited by programs."""
     import fcntl
 
@@ -1782,7 +1805,7 @@ def _moved_high(fd):
     return moved
 
 
-def _die_with_parent():
+def _die_with_parent() -> None:
     """Be killed when the thread that started this process ends. Linux only; elsewhere the stream's end has to do."""
     if sys.platform.startswith("linux"):
         import ctypes
@@ -1790,7 +1813,7 @@ def _die_with_parent():
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
-def _soften_copies():
+def _soften_copies() -> None:
     """Let `shutil.copy` and its kin leave rights and times as they are, instead of failing after the copy is made."""
     import shutil
 
@@ -1798,8 +1821,8 @@ def _soften_copies():
         setattr(shutil, name, _tolerant(getattr(shutil, name)))
 
 
-def _tolerant(function):
-    def copied(*args, **kwargs):
+def _tolerant(function: Callable[..., Any]) -> Callable[..., Any]:
+    def copied(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except PermissionError:
