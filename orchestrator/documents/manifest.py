@@ -8,26 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.documents import frontmatter, python_entry, yaml_values
+from orchestrator.documents import frontmatter, yaml_values
 from orchestrator.documents.findings import Findings
-from orchestrator.documents.schema_check import described, schema_flaws
+from orchestrator.documents.functions import Notes, read_function
+from orchestrator.documents.schema_check import described
 from orchestrator.documents.types import Example, Function, Requires
 from orchestrator.values import Permissions, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.documents.models import FunctionKeys, ManifestKeys
-    from orchestrator.documents.yaml_values import Located, Location
+    from orchestrator.documents.models import ManifestKeys
+    from orchestrator.documents.yaml_values import Located
 
 FILE_NAME = "manifest.yaml"
 MARKER = "orchestrate.skill/1"
 _MARKER_STEM = "orchestrate.skill/"
-_MAX_ENTRY_BYTES = 4 << 20
-_OBJECT_METHODS = ("doc", "files", "read", "scripts", "run", "map")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def _sound_keys(values: dict[str, Any], located: Located, found: Findings) -> Ma
 def _manifest(keys: ManifestKeys, folder: Path, located: Located, found: Findings) -> Manifest:
     functions: dict[str, Function] = {}
     for name, written in keys.functions.items():
-        function = _function(name, written, folder, located, found)
+        function = read_function(name, written, folder, Notes(name, located, found))
         if function is not None:
             functions[name] = function
     default = keys.default
@@ -115,124 +114,6 @@ def _manifest(keys: ManifestKeys, folder: Path, located: Located, found: Finding
         examples=_examples(keys, functions, default, located, found),
         problems=found.problems,
     )
-
-
-def _function(
-    name: str, keys: FunctionKeys, folder: Path, located: Located, found: Findings
-) -> Function | None:
-    """One function, or None with its problems noted."""
-    at: Location = ("functions", name)
-    check = _FunctionCheck(at, located, found)
-    if not name.replace("-", "_").isidentifier():
-        check.error((), f"`{name}` is no name for a function", "use letters, digits and `_`")
-    elif name in _OBJECT_METHODS:
-        check.error((), f"`{name}` is what every skill has as `.{name}`", "give the function another name")
-    kind, entry = _kind_and_entry(keys)
-    file, _, attribute = entry.rpartition(":") if kind == "python" else (entry, "", "")
-    if kind == "python" and not (file and attribute.isidentifier()):
-        check.error(("entry", kind), f"`{entry}` names no function", "as `skill.py:count`")
-        return None
-    check.schema("input", keys.input)
-    check.schema("output", keys.output)
-    path = _entry_file(folder, file)
-    if isinstance(path, str):
-        check.error(
-            ("entry", kind), f"the entry `{file}` {path}", "a path inside the skill's folder, with `/`"
-        )
-        return None
-    signature = _read_signature(path, attribute) if kind == "python" else None
-    if isinstance(signature, str):
-        check.error(("entry", kind), f"the entry `{entry}` can't be called: {signature}")
-        return None
-    if signature is not None and isinstance(keys.input, dict):
-        for mistake in python_entry.signature_mistakes(signature, keys.input):
-            check.error(("input",), f"`{entry}` does not fit its input: {mistake}")
-    if check.failed:
-        return None
-    inferred = python_entry.input_schema(signature) if signature is not None and keys.input is None else None
-    given = {
-        "effects": keys.effects,
-        "idempotent": keys.idempotent,
-        "approval": keys.approval,
-        "timeout_s": keys.timeout_s,
-    }
-    return Function(
-        name=name,
-        kind=kind,
-        entry=entry,
-        description=keys.description or (signature.doc if signature is not None else ""),
-        style=keys.entry.style,
-        input=inferred or keys.input,
-        output=keys.output,
-        inferred=inferred is not None,
-        **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]  # checked by FunctionKeys
-    )
-
-
-class _FunctionCheck:
-    """Notes the problems of one function; `failed` once there is one."""
-
-    def __init__(self, at: Location, located: Located, found: Findings) -> None:
-        self.at, self.located, self.found = at, located, found
-        self.failed = False
-
-    def error(self, place: Location, message: str, hint: str = "") -> None:
-        self.failed = True
-        self.found.error(self.located.line((*self.at, *place)), f"function `{self.at[1]}`: {message}", hint)
-
-    def schema(self, key: Literal["input", "output"], schema: Any) -> None:
-        if schema is None:
-            return
-        if not isinstance(schema, dict):
-            self.error(
-                (key,), f"`{key}` has to be a JSON Schema, not {described(schema)}", "as `{type: object}`"
-            )
-            return
-        if key == "input" and schema.get("type", "object") != "object":
-            self.error(
-                (key, "type"), "`input` has to be of type `object`", "write the arguments below `properties:`"
-            )
-        for flaw in schema_flaws(schema):
-            place = (key, *flaw.location)
-            if flaw.severity == "error":
-                self.error(place, f"`{key}`: {flaw.message}", flaw.hint)
-            else:
-                line = self.located.line((*self.at, *place))
-                self.found.warning(line, f"function `{self.at[1]}`: `{key}`: {flaw.message}", flaw.hint)
-
-
-def _kind_and_entry(keys: FunctionKeys) -> tuple[Literal["python", "script", "prompt", "workflow"], str]:
-    entry = keys.entry
-    if entry.python is not None:
-        return "python", entry.python
-    if entry.script is not None:
-        return "script", entry.script
-    return ("prompt", entry.prompt) if entry.prompt is not None else ("workflow", entry.workflow or "")
-
-
-def _entry_file(folder: Path, relative: str) -> Path | str:
-    """The file that an entry names, or what is wrong with it."""
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in relative or "\0" in relative:
-        return "leaves the skill's folder"
-    path = folder / pure
-    try:
-        if not path.resolve().is_relative_to(folder.resolve()):
-            return "leaves the skill's folder"
-        return path if path.is_file() else "does not exist"
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        return f"can't be read: {error}"
-
-
-def _read_signature(path: Path, name: str) -> python_entry.Signature | str:
-    try:
-        with path.open("rb") as file:
-            source = file.read(_MAX_ENTRY_BYTES + 1)
-    except OSError as error:
-        return f"it can't be read: {error.strerror}"
-    if len(source) > _MAX_ENTRY_BYTES:
-        return f"it is larger than {_MAX_ENTRY_BYTES:,} bytes"
-    return python_entry.read_signature(source, name)
 
 
 def _examples(

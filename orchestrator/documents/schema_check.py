@@ -93,6 +93,8 @@ class _Walk:
             )
             return
         for key, content in value.items():
+            if str(key).startswith("x-"):
+                continue
             if key not in _KEYWORDS:
                 near = get_close_matches(str(key), _KEYWORDS, n=1)
                 hint = (
@@ -121,7 +123,7 @@ class _Walk:
             yield from _pattern_flaws(value, at)
         elif shape == "reference" and isinstance(value, str):
             self.refs.append((at, value))
-        elif shape == "no" or (key == "$id" and len(at) > 1):
+        elif shape == "no" or (key in ("$id", "$schema") and len(at) > 1):
             yield SchemaFlaw(at, f"`{key}` is not supported", "refer to `#/$defs/NAME` with `$ref`")
         elif not _fits(shape, value):
             yield SchemaFlaw(at, f"`{key}` has to be {_EXPECTED[shape]}, not {described(value)}")
@@ -189,7 +191,7 @@ def _fits(shape: _Shape, value: Any) -> bool:
         case "positive":
             return is_number and value > 0
         case "count":
-            return is_number and value >= 0 and value == int(value)
+            return is_number and value >= 0 and (isinstance(value, int) or value.is_integer())
         case "strings":
             return _are_different_texts(value)
         case "string map":

@@ -1,33 +1,27 @@
 """A skill's folder as a `Skill` value, whatever its SKILL.md looks like.
 
 Lenient as the Agent Skills client guide asks ("adding skills support"): a SKILL.md found in the wild always loads.
-Each repair leaves one diagnostic, and they go from mild to rough: YAML as written, YAML with its values quoted,
-line by line, the folder's name and the first paragraph.
+`skill_text` repairs what it takes to have keys; where those are missing the folder's name and the first paragraph
+stand in. Each repair leaves one diagnostic.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from orchestrator.documents import frontmatter, yaml_values
 from orchestrator.documents.findings import Findings
 from orchestrator.documents.manifest import FILE_NAME, Manifest, parse_manifest
+from orchestrator.documents.skill_text import MAX_BYTES, fields_and_body, read_text
 from orchestrator.documents.types import Skill
 
-if TYPE_CHECKING:
-    from orchestrator.documents.frontmatter import Parts
-
-MAX_BYTES = 1 << 20
 MAX_NAME_CHARS = 64
 MAX_DESCRIPTION_CHARS = 1024
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_KEY_LINE = re.compile(r"([A-Za-z_][\w.-]*)[ \t]*:(?:[ \t]+(.*)|)$")
 _SKIPPED_FOLDERS = {".git", "__pycache__"}
 
 
@@ -35,8 +29,8 @@ def load_skill(skill_md: Path, source: str = "folder") -> Skill:
     """The skill whose SKILL.md this is, with its manifest. Raises nothing; what was odd is in `.diagnostics`."""
     folder = skill_md.parent
     found = Findings(str(skill_md))
-    text = _read_text(skill_md, found)
-    fields, body = _fields_and_body(text, found)
+    text = read_text(skill_md, found)
+    fields, body = fields_and_body(text, found)
     manifest = _load_manifest(folder)
     name = _name(fields, folder, found)
     description = _description(fields, body, found)
@@ -99,131 +93,6 @@ def _content_digest(path: Path, folder: Path) -> bytes:
         return b"unreadable"
 
 
-def _read_text(path: Path, found: Findings) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        found.error(0, f"it can't be read: {error.strerror}")
-        return ""
-    if len(data) > MAX_BYTES:
-        found.warning(
-            0,
-            f"it is larger than {MAX_BYTES:,} bytes; the rest is not read",
-            "move what is long into files of its own",
-        )
-        data = data[:MAX_BYTES]
-    text = _decoded(data, found)
-    if "\0" in text:
-        found.warning(text.count("\n", 0, text.index("\0")) + 1, "NUL bytes were removed", "save it as UTF-8")
-        text = text.replace("\0", "")
-    return frontmatter.normalised(text)
-
-
-def _decoded(data: bytes, found: Findings) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        found.warning(1, "read as UTF-16", "save it as UTF-8")
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.end >= len(data) == MAX_BYTES:  # cut in the middle of a character
-            return data.decode("utf-8", "ignore")
-        line = data.count(b"\n", 0, error.start) + 1
-        found.warning(line, f"byte {error.start} is no UTF-8; read as Latin-1", "save it as UTF-8")
-        return data.decode("latin-1")
-
-
-def _fields_and_body(text: str, found: Findings) -> tuple[dict[str, Any], str]:
-    parts = frontmatter.split(text)
-    if parts.frontmatter is None:
-        found.warning(1, "there is no frontmatter", "start it with `---`, `name:`, `description:`, `---`")
-        return {}, text
-    if not parts.closed:
-        found.warning(
-            parts.frontmatter_line - 1, "the frontmatter is never closed", "put `---` below its last key"
-        )
-        parts = _closed(parts)
-    elif parts.frontmatter_line > 2:
-        found.warning(1, "the frontmatter does not start on the first line", "remove what stands above it")
-    return _fields(parts, found), parts.body
-
-
-def _closed(parts: Parts) -> Parts:
-    """Unclosed frontmatter ended where its lines stop looking like keys and their continuations."""
-    lines = (parts.frontmatter or "").split("\n")
-    n_keys = next(
-        (
-            n
-            for n, line in enumerate(lines)
-            if not (_KEY_LINE.match(line) or (line[:1] in (" ", "\t") and line.strip()))
-        ),
-        len(lines),
-    )
-    return frontmatter.Parts(
-        frontmatter="\n".join(lines[:n_keys]),
-        body="\n".join(lines[n_keys:]),
-        frontmatter_line=parts.frontmatter_line,
-        body_line=parts.frontmatter_line + n_keys,
-    )
-
-
-def _fields(parts: Parts, found: Findings) -> dict[str, Any]:
-    """The frontmatter's keys, by the mildest reading that works."""
-    text = parts.frontmatter or ""
-    if not text.strip():
-        return {}
-    line = parts.frontmatter_line
-    located = yaml_values.read(text, line)
-    if isinstance(located.value, dict) and not any(
-        flaw.message.startswith("the alias") for flaw in located.flaws
-    ):
-        for flaw in located.flaws:
-            found.warning(flaw.line, flaw.message, flaw.hint)
-        return located.value
-    why = next((flaw for flaw in located.flaws), None)
-    at, message = (why.line, why.message) if why else (line, "the frontmatter is no mapping")
-    quoted = yaml_values.read(_with_quoted_values(text), line)
-    if isinstance(quoted.value, dict) and not quoted.flaws:
-        found.warning(at, f"{message}; read with its values quoted", "quote values that hold `: ` or ` #`")
-        return quoted.value
-    found.warning(at, f"{message}; read line by line", "quote values that hold `: ` or ` #`")
-    return _line_by_line(text)
-
-
-def _with_quoted_values(text: str) -> str:
-    """The YAML with each one-line value of a top-level key in quotes, unless it is quoted or a block already."""
-    lines = text.replace("\t", "  ").split("\n")
-    for number, line in enumerate(lines):
-        match = _KEY_LINE.match(line)
-        value = (match[2] or "").strip() if match else ""
-        follows = lines[number + 1] if number + 1 < len(lines) else ""
-        if match and value and value[0] not in "\"'|>" and not follows.startswith(" "):
-            lines[number] = f"{match[1]}: {json.dumps(value, ensure_ascii=False)}"
-    return "\n".join(lines)
-
-
-def _line_by_line(text: str) -> dict[str, Any]:
-    """Keys and values as text, with indented lines joined to the key above them."""
-    fields: dict[str, Any] = {}
-    key = ""
-    for line in text.split("\n"):
-        match = _KEY_LINE.match(line)
-        if match:
-            key = match[1]
-            value = (match[2] or "").strip()
-            fields[key] = "" if value in ("|", ">", "|-", ">-", "|+", ">+") else value
-        elif key and line.strip() and not line.lstrip().startswith("#"):
-            fields[key] = f"{fields[key]} {line.strip()}".strip()
-    return {key: _unquoted(value) for key, value in fields.items()}
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return value.lstrip("\"'") if value[:1] in ('"', "'") else value
-
-
 def _name(fields: dict[str, Any], folder: Path, found: Findings) -> str:
     written = fields.get("name")
     if isinstance(written, dict | list) or not str("" if written is None else written).strip():
@@ -283,6 +152,8 @@ def _first_paragraph(body: str) -> str:
 def _load_manifest(folder: Path) -> Manifest:
     path = folder / FILE_NAME
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return Manifest()
         with path.open("rb") as file:
             data = file.read(MAX_BYTES)
     except OSError:

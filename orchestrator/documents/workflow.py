@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.documents import frontmatter, yaml_values
 from orchestrator.documents.findings import Findings
 from orchestrator.documents.markdown import Outline, outline
+from orchestrator.documents.placeholder_check import Places, check_placeholders
 from orchestrator.documents.schema_check import described, schema_flaws
 from orchestrator.documents.schemas import inputs_schema
 from orchestrator.documents.template import placeholders
@@ -23,15 +24,12 @@ from orchestrator.errors import DocumentError
 from orchestrator.values import Limits, Permissions, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from orchestrator.documents.frontmatter import Parts
     from orchestrator.documents.models import WorkflowKeys
     from orchestrator.documents.schema_check import SchemaFlaw
     from orchestrator.documents.yaml_values import Located, Location
 
 MAX_BYTES = 1 << 20
-_COMPOSED = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")  # schemas whose inputs can't be listed
 
 
 def load_workflow(path: str | Path, *, strict: bool = False) -> Workflow:
@@ -125,11 +123,11 @@ def _with_frontmatter(parts: Parts, path: Path, version: str, found: Findings) -
         opening = parts.frontmatter_line - 1
         found.error(opening, "the frontmatter is never closed", "put a line of `---` below its last key")
         return None
-    outline = _outline(parts, found, needs_title=False)
+    body = _outline(parts, found, needs_title=False)
     for flaw in located.flaws:
         found.error(flaw.line, flaw.message, flaw.hint)
     values = located.value
-    if values is None and not any(flaw.fatal for flaw in located.flaws):
+    if values is None and not located.flaws:
         values = {}
     if not isinstance(values, dict):
         if values is not None:
@@ -142,13 +140,12 @@ def _with_frontmatter(parts: Parts, path: Path, version: str, found: Findings) -
     values = {key: value for key, value in values.items() if value is not None}
     inputs = _checked_inputs(values.get("inputs"), located, found)
     output = _checked_output(values.get("output"), located, found)
-    _check_placeholders(values, inputs, located, found)
-    _check_body_placeholders(parts, outline, inputs, found)
+    check_placeholders(Places(values, located, parts, body), inputs, found)
     keys = _keys(values, located, path, found)
     if keys is None or found.has_errors:
         return None
     return _workflow(keys, Workflow(
-        keys.name, keys.description, path, parts.body, outline.cells, inputs, version, output, warnings=found.problems
+        keys.name, keys.description, path, parts.body, body.cells, inputs, version, output, warnings=found.problems
     ), located)  # fmt: skip
 
 
@@ -276,51 +273,6 @@ def _report_schema(flaws: list[SchemaFlaw], at: Location, located: Located, foun
     for flaw in flaws:
         note = found.error if flaw.severity == "error" else found.warning
         note(located.line((*at, *flaw.location)), f"`{at[0]}`: {flaw.message}", flaw.hint)
-
-
-def _check_placeholders(values: dict[str, Any], inputs: Schema, located: Located, found: Findings) -> None:
-    """Placeholders in the frontmatter name inputs, and only stand where they are filled."""
-    for at, text in _texts(values, ()):
-        is_filled = at[0] in ("context", "permissions", "checks") and at[-1] != "expr"
-        known = {"answer"} if at[0] == "checks" and "with" in at else set()
-        for name, _ in placeholders(text):
-            if is_filled:
-                _check_name(name, known, inputs, located.line(at), found)
-
-
-def _check_body_placeholders(parts: Parts, outline: Outline, inputs: Schema, found: Findings) -> None:
-    """Placeholders in prose name inputs; code may mean something of its own by two braces."""
-    for name, n_lines in placeholders(parts.body):
-        line = parts.body_line + n_lines
-        if not any(line in block for block in outline.code):
-            _check_name(name, set(), inputs, line, found, is_path=False)
-
-
-def _check_name(
-    name: str, known: set[str], inputs: Schema, line: int, found: Findings, *, is_path: bool = True
-) -> None:
-    properties = inputs.get("properties", {})
-    if name in known or not isinstance(properties, dict) or any(word in inputs for word in _COMPOSED):
-        return
-    if name not in properties:
-        near = get_close_matches(name, [*properties, *known], n=1)
-        hint = f"did you mean `{{{{{near[0]}}}}}`?" if near else f"declare `{name}` under `inputs:`"
-        found.error(line, f"`{{{{{name}}}}}` names no input", hint)
-    elif is_path and name not in inputs.get("required", []) and "default" not in properties[name]:
-        found.warning(
-            line, f"the input `{name}` may be missing here", f"require `{name}`, or give it a `default`"
-        )
-
-
-def _texts(value: Any, at: Location) -> Iterator[tuple[Location, str]]:
-    if isinstance(value, str):
-        yield at, value
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _texts(item, (*at, number))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts(item, (*at, key))
 
 
 def _slug(text: str) -> str:

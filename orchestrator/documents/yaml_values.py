@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -36,17 +36,17 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something wrong with the text. The value is still read around it, unless `fatal`."""
+    """Something wrong with the text, and what could not be read for it: nothing, one value, or all."""
 
     line: int
     message: str
     hint: str = ""
-    fatal: bool = False
+    lost: Literal["nothing", "value", "document"] = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A YAML document as JSON values; `value` is None after a fatal flaw."""
+    """A YAML document as JSON values; `value` is None when all of it was lost."""
 
     value: Any
     first_line: int
@@ -67,7 +67,7 @@ def read(text: str, first_line: int = 1) -> Located:
             first_line,
             f"the YAML has {len(text):,} characters; at most {MAX_CHARS:,} are read",
             "",
-            fatal=True,
+            lost="document",
         )
         return Located(None, first_line, flaws=(flaw,))
     reader = _Reader(first_line)
@@ -80,7 +80,7 @@ def read(text: str, first_line: int = 1) -> Located:
         reader.flaws.append(_syntax_flaw(error, first_line))
         value = None
     except (ValueError, OverflowError) as error:  # surrogates, `\U` escapes beyond Unicode
-        reader.flaws.append(Flaw(first_line, f"this is no YAML: {error}", fatal=True))
+        reader.flaws.append(Flaw(first_line, f"this is no YAML: {error}", lost="document"))
         value = None
     return Located(value, first_line, reader.lines, tuple(reader.flaws))
 
@@ -108,7 +108,9 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 n_documents += 1
                 if n_documents > 1:
-                    flaw = Flaw(self._line(event), "there is a second YAML document", "keep one", fatal=True)
+                    flaw = Flaw(
+                        self._line(event), "there is a second YAML document", "keep one", lost="document"
+                    )
                     raise _Unreadable(flaw)
             elif isinstance(event, yaml.NodeEvent):
                 value = self._node(event, ())
@@ -116,13 +118,11 @@ class _Reader:
 
     def _node(self, event: Any, location: Location) -> Any:
         if len(location) > MAX_DEPTH:
-            raise _Unreadable(Flaw(self._line(event), f"nested more than {MAX_DEPTH} deep", fatal=True))
+            raise _Unreadable(Flaw(self._line(event), f"nested more than {MAX_DEPTH} deep", lost="document"))
         if isinstance(event, yaml.AliasEvent):
-            self._flaw(
-                event,
-                f"the alias `*{event.anchor}` is not followed",
-                "write the value out; quote text that starts with `*`",
-            )
+            hint = "write the value out; quote text that starts with `*`"
+            message = f"the alias `*{event.anchor}` is not followed"
+            self.flaws.append(Flaw(self._line(event), message, hint, lost="value"))
             return None
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_tag(event, _SCALAR_TAGS)
@@ -151,7 +151,7 @@ class _Reader:
                 break
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Unreadable(
-                    Flaw(self._line(event), "a key has to be plain text", "quote it", fatal=True)
+                    Flaw(self._line(event), "a key has to be plain text", "quote it", lost="document")
                 )
             self._refuse_tag(event, _SCALAR_TAGS)
             key, place = event.value, (*location, event.value)
@@ -197,4 +197,4 @@ def _syntax_flaw(error: yaml.YAMLError, first_line: int) -> Flaw:
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).split("\n")[0]
     context = getattr(error, "context", None)
     hint = "text with `: ` or ` #` in it, or that starts with one of `*&!%@[{`, has to be quoted"
-    return Flaw(line, f"this is no YAML: {f'{context}, ' if context else ''}{what}", hint, fatal=True)
+    return Flaw(line, f"this is no YAML: {f'{context}, ' if context else ''}{what}", hint, lost="document")
