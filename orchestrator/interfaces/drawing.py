@@ -89,7 +89,7 @@ def _cell(cell: CellView, guide: str, width: int) -> Iterator[Line]:
     yield Line(f"{guide}├─ {mark} cell {cell.number}{took}", "bad" if cell.error else "plain")
     inner = f"{guide}│    "
     for text in cell.source.splitlines():
-        yield Line(inner + _fitted(text, width - len(inner)), "faint")
+        yield Line((inner + _fitted(text, width - len(inner))).rstrip(), "faint")
     for text in _middle_left_out(cell.output.splitlines()):
         yield Line(f"{inner}> {_fitted(text, width - len(inner) - 2)}")
 

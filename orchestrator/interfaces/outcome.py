@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.drawing import FINE
@@ -12,7 +14,6 @@ from orchestrator.interfaces.terminal import (
     columns,
     duration,
     is_terminal,
-    one_line,
     plural,
     say,
     show,
@@ -32,9 +33,9 @@ def say_warnings(warnings: Iterable[Problem]) -> None:
         say(clean(str(problem)))
 
 
-def print_answer(result: RunResult, *, json: bool) -> None:
-    """Print the answer: a text as it is, anything else as JSON; with `json` the whole result as one object."""
-    if json:
+def print_answer(result: RunResult, *, as_object: bool) -> None:
+    """Print the answer: a text as it is, anything else as JSON; with `as_object` the whole result as one object."""
+    if as_object:
         show(as_json(result_object(result)))
     elif isinstance(result.answer, str):
         show(clean(result.answer) if is_terminal(sys.stdout) else result.answer)
@@ -86,20 +87,25 @@ def _ending(result: RunResult, tree: Tree) -> str:
     return " · ".join(parts)
 
 
-def print_plan(planned: Plan, *, json: bool) -> None:
+def print_plan(planned: Plan, *, as_object: bool) -> None:
     """Print what would run."""
     fields = _plan_object(planned)
-    if json:
+    if as_object:
         show(as_json(fields))
         return
     for name, value in fields.items():
-        shown = (
-            ", ".join(f"{key}={one_line(str(part), 60)}" for key, part in value.items())
-            if isinstance(value, dict)
-            else value
+        lines = textwrap.wrap(clean(_listed(value)), max(columns(sys.stdout) - 13, 20)) or ["-"]
+        show(f"{name:12} {lines[0]}")
+        for line in lines[1:]:
+            show(f"{'':12} {line}")
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{name}={part if isinstance(part, str) else json.dumps(part)}" for name, part in value.items()
         )
-        shown = ", ".join(value) if isinstance(value, list) else shown
-        show(f"{name:12} {one_line(str(shown), max(columns(sys.stdout) - 13, 20)) if shown else '-'}")
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _plan_object(planned: Plan) -> dict[str, Any]:

@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     planned = plan(_request(args))
     say_warnings(planned.warnings)
     if args.dry_run:
-        print_plan(planned, json=args.json)
+        print_plan(planned, as_object=args.json)
         return 0
-    return _run(planned, json=args.json)
+    return _run(planned, as_object=args.json)
 
 
 def _request(args: argparse.Namespace) -> RunRequest:
@@ -119,7 +119,7 @@ def _neither_command_nor_file(word: str) -> NoReturn:
     )
 
 
-def _run(planned: Plan, *, json: bool) -> int:
+def _run(planned: Plan, *, as_object: bool) -> int:
     stopped = _Stop()
     with view_for_stderr() as view:
         try:
@@ -131,7 +131,7 @@ def _run(planned: Plan, *, json: bool) -> int:
     if result is None:
         say_ending(None, view.tree, planned)
         return 128 + stopped.signum
-    print_answer(result, json=json)
+    print_answer(result, as_object=as_object)
     say_ending(result, view.tree, planned)
     return result.exit_code
 

@@ -6,10 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.app import workspace_of
+from orchestrator.errors import UsageError
 from orchestrator.interfaces.console import headline, print_lines
 from orchestrator.interfaces.drawing import Line, whole
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
-from orchestrator.runs.history import find_run, read_tree, run_info
+from orchestrator.runs.history import find_run, list_runs, read_tree, run_info
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Print a run's tree; the value is the exit code."""
-    folder = find_run(workspace_of(args.workspace), args.run)
+    workspace = workspace_of(args.workspace)
+    if args.run is None and not list_runs(workspace):
+        raise UsageError(f"no runs in `{workspace.root}`", hint="`orchestrate WORKFLOW` makes one")
+    folder = find_run(workspace, args.run or "latest")
     tree, info = read_tree(folder), run_info(folder)
     if args.json:
         show(as_json(_tree_object(tree, info)))

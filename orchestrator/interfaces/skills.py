@@ -27,13 +27,13 @@ def run(args: argparse.Namespace) -> int:
     workspace = workspace_of(args.workspace)
     catalog = open_catalog(workspace)
     if args.action == "list" and not args.names:
-        return _list(catalog, workspace, json=args.json)
+        return _list(catalog, workspace, as_object=args.json)
     if args.action == "show" and args.names:
-        return _show([_known(catalog, name) for name in args.names], json=args.json)
+        return _show([_known(catalog, name) for name in args.names], as_object=args.json)
     if args.action == "test":
         named = [_known(catalog, name) for name in args.names]
         return _test(
-            named or [skill for skill in catalog.skills if skill.examples], workspace, json=args.json
+            named or [skill for skill in catalog.skills if skill.examples], workspace, as_object=args.json
         )
     if args.action in ACTIONS:
         what = "needs the name of a skill" if args.action == "show" else "takes no names"
@@ -53,8 +53,8 @@ def _known(catalog: Catalog, name: str) -> Skill:
     return skill
 
 
-def _list(catalog: Catalog, workspace: Workspace, *, json: bool) -> int:
-    if json:
+def _list(catalog: Catalog, workspace: Workspace, *, as_object: bool) -> int:
+    if as_object:
         show(as_json([_object(skill) for skill in catalog.skills]))
         return 0
     if not catalog.skills:
@@ -78,8 +78,8 @@ def _calls(skill: Skill) -> str:
     return plural(len(skill.scripts), "script") if skill.scripts else "prose"
 
 
-def _show(skills: Sequence[Skill], *, json: bool) -> int:
-    if json:
+def _show(skills: Sequence[Skill], *, as_object: bool) -> int:
+    if as_object:
         objects = [_object(skill) | {"body": skill.body} for skill in skills]
         show(as_json(objects[0] if len(objects) == 1 else objects))
         return 0
@@ -109,10 +109,10 @@ def _described(skill: Skill) -> list[str]:
     return [*lines, *(f"  {problem}" for problem in skill.diagnostics)]
 
 
-def _test(skills: Sequence[Skill], workspace: Workspace, *, json: bool) -> int:
+def _test(skills: Sequence[Skill], workspace: Workspace, *, as_object: bool) -> int:
     results = {skill.name: try_examples(workspace, skill.name) for skill in skills}
     n_failed = sum(not one.passed for found in results.values() for one in found)
-    if json:
+    if as_object:
         show(as_json([{"skill": name, **_result(one)} for name, found in results.items() for one in found]))
         return 1 if n_failed else 0
     for name, found in results.items():

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Print runs, newest first; the value is the exit code."""
     workspace = workspace_of(args.workspace)
     if args.run:
-        return _one(run_info(find_run(workspace, args.run)), workspace, json=args.json)
+        return _one(run_info(find_run(workspace, args.run)), workspace, as_object=args.json)
     runs = list_runs(workspace)
     if args.json:
         show(as_json([_object(info) for info in runs]))
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _one(info: RunInfo, workspace: Workspace, *, json: bool) -> int:
-    if json:
+def _one(info: RunInfo, workspace: Workspace, *, as_object: bool) -> int:
+    if as_object:
         show(as_json(_object(info)))
         return 0
     usage = info.usage

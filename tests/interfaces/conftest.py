@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,3 +41,59 @@ def orchestrate(clean_env: dict[str, str], tmp_path: Path) -> Callable[..., subp
         )
 
     return run
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace with one skill, `adder`, whose `add(a, b)` adds and whose `fail()` fails."""
+    skill = tmp_path / "skills" / "adder"
+    skill.mkdir(parents=True)
+    (skill / "SKILL.md").write_text("---\nname: adder\ndescription: Adds numbers.\n---\n# Adder\n")
+    (skill / "manifest.yaml").write_text(MANIFEST)
+    (skill / "code.py").write_text(CODE)
+    return tmp_path
+
+
+@pytest.fixture
+def workflow(workspace: Path) -> Callable[..., Path]:
+    """Writes a workflow of the given cells into the workspace, with the given frontmatter, and gives its path."""
+
+    def write(*cells: str, name: str = "job", **frontmatter: object) -> Path:
+        head = {"name": name, "description": "A test.", **frontmatter}
+        blocks = "\n\n".join(f"```repl\n{cell}\n```" for cell in cells)
+        lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in head.items())
+        path = workspace / f"{name}.md"
+        path.write_text(f"---\n{lines}\n---\n# Job\n\nDo it.\n\n{blocks}\n")
+        return path
+
+    return write
+
+
+MANIFEST = """\
+schema: orchestrate.skill/1
+functions:
+  add:
+    description: Adds two numbers.
+    entry: {python: "code.py:add"}
+    input: {type: object, required: [a, b], properties: {a: {type: number}, b: {type: number}}}
+    output: {type: number}
+    effects: none
+    idempotent: true
+  fail:
+    description: Fails.
+    entry: {python: "code.py:fail"}
+    effects: none
+default: add
+examples:
+  - {input: {a: 1, b: 2}, output: 3}
+  - {input: {a: 1, b: 1}, output: 3}
+"""
+
+CODE = """\
+def add(a: float, b: float) -> float:
+    return a + b
+
+
+def fail() -> None:
+    raise ValueError("never \\x1b[31m works")
+"""

@@ -1,0 +1,136 @@
+"""`orchestrate doctor`: what works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator import __version__
+from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog, workspace_of
+from orchestrator.environments.confined import probe
+from orchestrator.interfaces.terminal import as_json, clean, plural, show
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.workspace import Workspace
+
+State = Literal["ok", "warn", "fail"]
+
+PROGRAMS = (
+    ("git", "skills that read a history need it"),
+    ("bash", "skills with shell scripts need it"),
+    ("node", "skills with JavaScript need it"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `fail` means that runs do not work; `hint` says what to do."""
+
+    state: State
+    what: str
+    message: str
+    hint: str = ""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line for each thing looked at; the value is 1 when one of them fails."""
+    workspace = workspace_of(args.workspace)
+    findings = [_python(), *_environments(), _workspace(workspace), _catalog(workspace), *_programs()]
+    if args.json:
+        show(as_json([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            show(f"{finding.state:4}  {finding.what}: {clean(finding.message)}")
+            if finding.hint:
+                show(f"      hint: {clean(finding.hint)}")
+    return 1 if any(finding.state == "fail" for finding in findings) else 0
+
+
+def _python() -> Finding:
+    message = f"orchestrate {__version__} on {platform.python_implementation()} {platform.python_version()}, {sys.platform}"
+    return Finding("ok", "python", f"{message}, {sys.executable}")
+
+
+def _environments() -> Iterator[Finding]:
+    found = probe()
+    what = "environment confined" + (" (default)" if DEFAULT_ENVIRONMENT == "confined" else "")
+    if found.works:
+        yield Finding(
+            "ok", what, f"keeps workers from: {'; '.join(found.covers)}. Not from: {'; '.join(found.misses)}"
+        )
+    else:
+        state: State = "fail" if DEFAULT_ENVIRONMENT == "confined" else "warn"
+        yield Finding(
+            state,
+            what,
+            found.reason,
+            "use a newer Linux kernel, or `--environment process`, which confines nothing",
+        )
+    what = "environment process" + (" (default)" if DEFAULT_ENVIRONMENT == "process" else "")
+    yield Finding(
+        "ok",
+        what,
+        "limits memory, time and processes, and passes on no keys; keeps workers from no file and no network",
+    )
+
+
+def _workspace(workspace: Workspace) -> Finding:
+    where = _existing(workspace.memory)
+    if not os.access(where, os.W_OK | os.X_OK):
+        return Finding(
+            "fail", "workspace", f"`{where}` can't be written", "choose another with --workspace DIR"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=where) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+    except OSError as error:
+        hint = "free some space, or choose another with --workspace DIR"
+        return Finding("fail", "workspace", f"`{where}` takes no file: {error.strerror}", hint)
+    free_bytes = shutil.disk_usage(where).free
+    if free_bytes < 1 << 30:
+        return Finding(
+            "warn",
+            "workspace",
+            f"`{workspace.root}`: {free_bytes >> 20} MiB free",
+            "runs keep records; free some space",
+        )
+    return Finding("ok", "workspace", f"`{workspace.root}`, writable")
+
+
+def _catalog(workspace: Workspace) -> Finding:
+    catalog = open_catalog(workspace)
+    n_odd = sum(any(one.severity == "error" for one in skill.diagnostics) for skill in catalog.skills)
+    message = f"{plural(len(catalog.skills), 'skill')} found"
+    if n_odd:
+        return Finding(
+            "warn",
+            "skills",
+            f"{message}, {n_odd} with errors",
+            "`orchestrate skills` names the folders to check",
+        )
+    return Finding("ok", "skills", message)
+
+
+def _programs() -> Iterator[Finding]:
+    for name, need in PROGRAMS:
+        found = shutil.which(name)
+        yield (
+            Finding("ok", name, found)
+            if found
+            else Finding("warn", name, "not on PATH", f"{need}; the rest works without")
+        )
+
+
+def _existing(path: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there already."""
+    return path if path.is_dir() else _existing(path.parent)

@@ -1,0 +1,96 @@
+"""The command on a real (pseudo) terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+Write = Callable[..., Path]
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def on_a_terminal(
+    words: list[str], env: dict[str, str], *, typed: bytes = b"", wait_for: bytes = b""
+) -> tuple[str, int]:
+    """What a terminal of 80 columns gets to see, and the exit code. `typed` is typed once `wait_for` was seen."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", *words],
+        env=env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
+    )
+    os.close(theirs)
+    seen = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other side is closed: Linux says EIO
+            break
+        if not part:
+            break
+        seen += part
+        if typed and wait_for in seen:
+            os.write(ours, typed)
+            typed = b""
+    os.close(ours)
+    return seen.decode("utf-8", "replace").replace("\r\n", "\n"), process.wait(timeout=60)
+
+
+def test_terminal_sees_a_tree_and_then_the_answer(clean_env: dict[str, str], workflow: Write) -> None:
+    path = workflow("FINAL(skills.adder(1, 2))", checks=[{"name": "is three", "expr": "answer == 3"}])
+    seen, code = on_a_terminal([str(path)], clean_env)
+    assert code == 0
+    assert "\x1b[32m" in seen
+    plain = ESCAPES.sub("", seen)
+    assert "✓ job  written" in plain
+    assert "├─ ✓ adder.add: 1 ok" in plain
+    assert "├─ ✓ check: is three" in plain
+    assert "\n3\n" in plain
+    assert "answered by `written`" in plain
+    assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h"), "the cursor is shown again"
+
+
+def test_no_color_is_honoured(clean_env: dict[str, str], workflow: Write) -> None:
+    seen, code = on_a_terminal([str(workflow("FINAL('x')"))], {**clean_env, "NO_COLOR": "1"})
+    assert code == 0
+    assert re.findall(r"\x1b\[[0-9;]*3[0-9]m", seen) == []
+    shown, _ = on_a_terminal(["show", "--workspace", str(Path.cwd())], {**clean_env, "NO_COLOR": "1"})
+    assert "\x1b[3" not in shown
+
+
+def test_dumb_terminal_gets_plain_lines(clean_env: dict[str, str], workflow: Write) -> None:
+    seen, code = on_a_terminal([str(workflow("FINAL('x')"))], {**clean_env, "TERM": "dumb"})
+    assert code == 0
+    assert "\x1b" not in seen
+    assert "  ✓ cell 1" in seen
+
+
+def test_answers_and_errors_of_skills_cannot_steer_the_terminal(
+    clean_env: dict[str, str], workflow: Write
+) -> None:
+    evil = "\\x1b]0;owned\\x07\\x1b[2J"
+    path = workflow(f"log('{evil}')\nprint('{evil}')\nskills.adder.fail()", f"FINAL('{evil}')")
+    seen, _ = on_a_terminal([str(path)], clean_env)
+    assert "\x1b]0;" not in seen
+    assert "\x1b[2J" not in seen
+    assert "\x07" not in seen
+    assert "\\x1b]0;owned\\x07" in seen
+
+
+def test_person_is_asked_for_an_approval(clean_env: dict[str, str], workflow: Write) -> None:
+    path = workflow("FINAL(skills.adder(1, 2))", approvals=["skill:adder"])
+    seen, code = on_a_terminal([str(path)], clean_env, typed=b"y\n", wait_for=b"[y/N]")
+    assert code == 0
+    assert "\n3\n" in ESCAPES.sub("", seen)
+    seen, code = on_a_terminal([str(path)], clean_env, typed=b"n\n", wait_for=b"[y/N]")
+    assert code == 1
