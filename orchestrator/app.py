@@ -162,7 +162,7 @@ async def execute(
     environment = environment_factory(planned.environment)()
     async with open_parts(planned, environment, listen=listen, ask=ask) as parts:
         engine = Engine(parts, planned.inputs, strategy=planned.strategy)
-        return await engine.run(_header(planned))
+        return await engine.run(_header(planned, environment))
 
 
 def try_examples(workspace: Workspace, name: str, environment: str | None = None) -> list[ExampleResult]:
@@ -265,12 +265,13 @@ def _unknown_skill(workflow: Workflow, name: str, catalog: Catalog) -> Problem:
     )
 
 
-def _header(planned: Plan) -> dict[str, Any]:
+def _header(planned: Plan, environment: Environment) -> dict[str, Any]:
     return {
         "workflow": planned.workflow.name,
         "path": str(planned.workflow.path),
         "version": planned.workflow.version,
         "environment": planned.environment,
+        "covers": environment.covers,
         "limits": {name: getattr(planned.limits, name) for name in Limits.__dataclass_fields__},
         "strategies": list(planned.strategies),
         "skills": {skill.name: skill.version for skill in planned.skills},

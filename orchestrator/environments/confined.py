@@ -50,6 +50,7 @@ class Confined:
     """Workers under Landlock and seccomp, forked from the zygote of this process."""
 
     name = "confined"
+    covers = "workers reach only granted files, the network and programs only where granted"
 
     @staticmethod
     def warm() -> None:

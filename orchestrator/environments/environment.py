@@ -16,6 +16,7 @@ class Environment(Protocol):
     """
 
     name: str
+    covers: str  # what it keeps workers from and what not, on one line that every run shows
 
     async def start(self, spec: WorkerSpec) -> Session:
         """A worker that is ready for requests. The caller closes it. Raises EnvironmentUnavailable."""

@@ -38,6 +38,7 @@ class Process:
     """
 
     name = "process"
+    covers = "limits memory and time, passes on no keys; keeps workers from no file and no network"
 
     def __init__(self, python: Sequence[str] = (sys.executable, *ISOLATED)) -> None:
         self._argv = (*python, str(Path(worker.__file__)))

@@ -209,9 +209,8 @@ def headline(tree: Tree, width: int) -> str:
     """Which run this is, of what, where it runs, and what that covers."""
     started = tree.started
     first = f"run {tree.run} · {clean(str(started.get('workflow', '?')))} · environment {started.get('environment', '?')}"
-    covers = started.get("covers") or ""
-    text = covers if isinstance(covers, str) else ", ".join(map(str, covers))
-    return first + (f"\n  {one_line(text, width - 2)}" if text else "")
+    covers = str(started.get("covers") or "")
+    return first + (f"\n  {one_line(covers, width - 2)}" if covers else "")
 
 
 def print_lines(lines: list[Line]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator import __version__
 from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog, workspace_of
 from orchestrator.environments.confined import probe
+from orchestrator.environments.process import Process
 from orchestrator.interfaces.terminal import as_json, clean, plural, show
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _environments() -> Iterator[Finding]:
     yield Finding(
         "ok",
         what,
-        "limits memory, time and processes, and passes on no keys; keeps workers from no file and no network",
+        Process.covers,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def test_show_draws_cells_observations_calls_and_checks(run: str, orchestrate: O
     done = orchestrate("show", run)
     assert (done.stderr, done.returncode) == ("", 0)
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"run {run} · job")
+    assert lines[0].startswith(f"run {run} · job · environment ")
+    assert lines[1].startswith(
+        "  workers reach only granted files" if sys.platform == "linux" else "  limits "
+    )
     assert "│        print('caught', type(error).__name__)" in lines
     assert "│    > caught SkillError" in lines
     assert any(line.startswith("│  ├─ ✗ adder.fail()  error") for line in lines)

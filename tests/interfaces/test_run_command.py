@@ -202,6 +202,8 @@ def test_answer_that_cannot_be_written_is_an_error(clean_env: dict[str, str], wo
     assert "error: the answer could not be written to stdout: No space left on device" in done.stderr
 
 
-def test_stream_that_cannot_hold_a_character_gets_its_escape(orchestrate: Orchestrate, workflow: Write) -> None:
+def test_stream_that_cannot_hold_a_character_gets_its_escape(
+    orchestrate: Orchestrate, workflow: Write
+) -> None:
     done = orchestrate(str(workflow("FINAL('日本')")), env={"PYTHONIOENCODING": "ascii"})
     assert (done.stdout, done.returncode) == ("\\u65e5\\u672c\n", 0)
