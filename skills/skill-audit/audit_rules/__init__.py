@@ -1,0 +1,1 @@
+"""The rules of skill-audit: each module looks at one kind of text and yields findings."""
