@@ -1,0 +1,5 @@
+"""Says what it would merge."""
+
+import sys
+
+print("would merge", *sys.argv[1:])
