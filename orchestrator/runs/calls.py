@@ -322,21 +322,28 @@ def _outcome(error: BaseException) -> tuple[str, str]:
 
 
 def _function(skill: Skill, name: str | None) -> Function | None:
-    wanted = name or skill.default or (next(iter(skill.functions)) if len(skill.functions) == 1 else None)
-    if wanted is None:
-        if skill.functions:
+    """The function that is meant; None where the skill itself is, to be run by a model with its text.
+
+    Without a name that is the default, or the only one that the manifest declares: what was merely inferred from a
+    script has to be asked for by name.
+    """
+    declared = [function for function in skill.functions.values() if not function.inferred]
+    if name is None and skill.default is None:
+        if len(declared) > 1:
             raise SkillError(
-                f"`{skill.name}` has no default function", kind="invalid",
+                f"`{skill.name}` has no default function",
+                kind="invalid",
                 hint=f"call one of: {', '.join(skill.functions)}",
-            )  # fmt: skip
-        return None
-    function = skill.functions.get(wanted)
-    if function is None:
+            )
+        return declared[0] if declared else None
+    wanted = name or skill.default or ""
+    if wanted not in skill.functions:
         raise SkillError(
-            f"`{skill.name}` has no function `{wanted}`", kind="invalid",
+            f"`{skill.name}` has no function `{wanted}`",
+            kind="invalid",
             hint=f"it has: {', '.join(skill.functions) or 'none'}",
-        )  # fmt: skip
-    return function
+        )
+    return skill.functions[wanted]
 
 
 def _no_model(why: str) -> CallError:

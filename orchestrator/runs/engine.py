@@ -95,7 +95,7 @@ class Engine:
         parts, seconds = self._parts, self._parts.ledger.limits.seconds
         try:
             async with asyncio.timeout(seconds) as scope:
-                context = load_context(parts.workflow, self._inputs, parts.workspace, parts.folder / "blobs")
+                context = load_context(parts.workflow, self._inputs, parts.workspace, parts.blobs)
                 task = Task(root, parts.workflow, self._inputs, context, parts.allowed, parts.granted)
                 parts.journal.append(
                     "call_started", root.id, parent=None, kind=root.kind, name=root.name,
@@ -122,7 +122,7 @@ class Engine:
             else {name: scope[name] for name in workflow.skills if name in scope}
         )
         granted = narrowed(workflow_grants(workflow, inputs, parts.workspace), parts.granted)
-        context = load_context(workflow, inputs, parts.workspace, parts.folder / "blobs")
+        context = load_context(workflow, inputs, parts.workspace, parts.blobs)
         tried: list[Tried] = []
         await self._try_all(Task(call, workflow, inputs, context, named, granted), tried)
         if not tried[-1].succeeded:

@@ -48,7 +48,7 @@ async def open_parts(
         journal = stack.enter_context(Journal(folder, plan.run, listen))
         stack.callback(shutil.rmtree, folder / "scratch", ignore_errors=True)
         cwd = cwd or plan.workspace.root
-        workers = SkillWorkers(environment, folder / "scratch", cwd)
+        workers = SkillWorkers(environment, folder, cwd)
         stack.push_async_callback(workers.close)
         yield Parts(
             workspace=plan.workspace,
@@ -70,15 +70,19 @@ async def open_parts(
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """The run's folder, made."""
+    """The run's folder, made, with a place for blobs that goes again when it stayed empty."""
     try:
         folder.mkdir(parents=True, mode=0o700)
+        (folder / "blobs").mkdir()
     except OSError as error:
         raise WorkspaceError(
             f"can't write in the workspace: `{error.filename}`: {error.strerror}",
             hint="make it writable, or choose another one with --workspace DIR",
         ) from error
-    yield
+    try:
+        yield
+    finally:
+        _remove_if_empty(folder / "blobs")
 
 
 @contextmanager

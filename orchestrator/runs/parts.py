@@ -64,6 +64,6 @@ class Parts:
     ask: Callable[[Approval], Awaitable[bool]] | None = None
 
     @property
-    def scratch(self) -> Path:
-        """Folder for the scratch folders of the run's workers."""
-        return self.folder / "scratch"
+    def blobs(self) -> Path:
+        """Folder of the run's long values, each named by its sha256."""
+        return self.folder / "blobs"

@@ -28,14 +28,15 @@ class Kind:
 
 
 class SkillWorkers:
-    """The warm workers of a run. The run makes one and closes it.
+    """The warm workers of a run, in whose folder are their scratch and blobs. The run makes one and closes it.
 
     Between calls: a worker in `_idle` is alive and initialised; one that is in use is in nobody's list but its user's.
     """
 
-    def __init__(self, environment: Environment, scratch: Path, cwd: Path) -> None:
+    def __init__(self, environment: Environment, folder: Path, cwd: Path) -> None:
         self._environment = environment
-        self._scratch = scratch
+        self._scratch = folder / "scratch"
+        self._blobs = folder / "blobs"
         self._cwd = cwd
         self._idle: dict[Kind, list[Session]] = {}
         self._numbers = count(1)
@@ -58,7 +59,8 @@ class SkillWorkers:
         """A new worker with a scratch folder of its own, initialised. The caller closes it."""
         scratch = self._scratch / f"{next(self._numbers):04d}-{label[:40]}"
         scratch.mkdir(parents=True)
-        session = await self._environment.start(WorkerSpec(scratch=scratch, cwd=self._cwd, grants=grants))
+        spec = WorkerSpec(scratch=scratch, cwd=self._cwd, grants=grants, blobs=self._blobs)
+        session = await self._environment.start(spec)
         try:
             await session.init(**init)
         except BaseException:

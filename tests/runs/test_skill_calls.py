@@ -1,0 +1,246 @@
+import asyncio
+
+import pytest
+
+from orchestrator import app
+from orchestrator.errors import SkillError
+from orchestrator.runs.call import Call
+from orchestrator.runs.calls import Server
+from orchestrator.runs.engine import Engine
+from orchestrator.runs.opening import open_parts
+from orchestrator.workspace import Workspace
+
+CAUGHT = """
+try:
+    {call}
+except SkillError as error:
+    FINAL([str(error), error.kind, error.hint])
+"""
+
+
+def failed(place, call: str, **options):
+    """What a failing call told its cell: message, kind, hint."""
+    result = place.run(CAUGHT.format(call=call), **options)
+    assert result.status == "answered", result.message
+    return result.answer
+
+
+def test_functions_are_called_by_name_by_position_and_by_default(place):
+    result = place.run(
+        "m = skills.maths\nFINAL([m(2)['n'], m.double(n=3)['n'], skills['maths'].double(4)['n'], m.count_down(n=1)])"
+    )
+    assert result.answer == [4, 6, 8, {"steps": 1}]
+
+
+def test_a_map_keeps_the_order_and_leaves_errors_in_their_place(place):
+    result = place.run(
+        """
+        got = skills.maths.map([{"n": 1}, {"n": "two"}, {}, {"n": 4}])
+        FINAL([item["n"] if item else [item.kind, bool(item), isinstance(item, str)] for item in got])
+        """
+    )
+    assert result.answer == [2, ["invalid", False, False], ["invalid", False, False], 8]
+
+
+def test_arguments_that_break_the_schema_name_path_expected_and_given(place):
+    message, kind, hint = failed(place, "skills.maths.double(n='x')")
+    assert kind == "invalid"
+    assert "`maths.double`" in message
+    assert "$.n" in message
+    assert 'expected a whole number, got `"x"`' in message
+    assert hint == "call it as double(n)"
+
+
+def test_a_value_that_breaks_the_schema_names_path_expected_and_given(place):
+    message, kind, _ = failed(place, "skills.maths.broken_output(n=1)")
+    assert kind == "invalid"
+    assert "`maths.broken_output` returned a value that breaks its output schema" in message
+    assert "$.n" in message
+
+
+def test_an_exception_of_a_skill_comes_with_its_traceback(place):
+    message, kind, _ = failed(place, "skills.maths.raises(n=7)")
+    assert (kind, message.splitlines()[0]) == ("error", "`maths.raises` raised ValueError: no 7 today")
+    assert 'raise ValueError(f"no {n} today")' in message
+
+
+def test_a_skill_past_its_time_is_a_timeout_and_its_worker_serves_the_next_call(place):
+    result = place.run(
+        """
+        try:
+            skills.maths.sleeps(n=1)
+        except SkillError as error:
+            FINAL([error.kind, skills.maths(n=2)["n"]])
+        """
+    )
+    assert result.answer == ["timeout", 4]
+    assert [record["outcome"] for record in place.usage()] == ["timeout", "ok", "unverified"]
+
+
+def test_a_skill_that_recurses_stops_at_the_depth_limit_and_names_the_path(place):
+    assert place.run("FINAL(skills.maths.count_down(n=2))").answer == {"steps": 2}
+    message, *_ = failed(place, "skills.maths.count_down(n=3)")
+    assert "would be at depth 4; the budget allows 3: w → maths.count_down" in message
+    assert place.run("FINAL(skills.maths.count_down(n=6))", budget={"depth": 8}).answer == {"steps": 6}
+
+
+def test_a_skill_that_calls_itself_with_the_same_arguments_is_refused(place):
+    message, *_ = failed(place, "skills.maths.again(n=1)", budget={"depth": 50})
+    assert "`maths.again` calls itself with the same arguments: w → maths.again → maths.again" in message
+
+
+def test_a_deep_tree_ends_with_a_single_worker_at_a_time(place):
+    result = place.run("FINAL(skills.maths.count_down(n=6))", budget={"depth": 9, "concurrency": 1})
+    assert result.answer == {"steps": 6}
+
+
+def test_an_idempotent_function_is_tried_again_when_its_worker_dies_and_no_other(place):
+    result = place.run("FINAL(skills.maths.dies_once(path='out/mark.txt'))", head="skills: [maths]")
+    assert result.answer == {"n": 1}
+    message, kind, _ = failed(place, "skills.maths.dies_for_good(path='out/other.txt')")
+    assert (kind, message) == ("error", "`maths.dies_for_good`: the worker exited with code 9")
+
+
+def test_a_workflow_sees_only_the_skills_it_names(place):
+    assert place.run("FINAL(list(skills))", head="skills: [maths]").answer == ["maths"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("secret", "`secret` may not be called from here", "name it in `skills:` of the workflow"),
+        ("nobody", "there is no skill `nobody`", "`orchestrate skills` lists them"),
+    ],
+)
+def test_a_forged_request_for_another_skill_is_refused(place, name, message, hint):
+    async def asked() -> None:
+        planned = place.plan("FINAL(1)", head="skills: [maths]")
+        async with open_parts(planned, app.environment_factory(app.DEFAULT_ENVIRONMENT)()) as parts:
+            server = Server(parts, Call("0", "root", "w"), parts.allowed, Engine(parts, {}).solve)
+            await server("skill", {"skill": name, "function": None, "args": [], "kwargs": {"n": 1}})
+
+    with pytest.raises(SkillError) as caught:
+        asyncio.run(asked())
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+
+
+def test_a_skill_calls_only_what_it_uses(place):
+    assert place.run("FINAL(skills.maths.calls_greet(n=3))", head="skills: [maths]").answer == "hello 3\n"
+    message, *_ = failed(place, "skills.maths.calls_secret(n=1)")
+    assert "raised AttributeError: there is no skill `secret`" in message
+
+
+def test_scripts_run_with_words_and_with_keywords(place):
+    result = place.run(
+        """
+        g = skills.greet
+        FINAL([g.run("hello.sh", "you"), g.run("facts.py", n=3, loud=True), g.run("facts.py", "--n", "2")])
+        """
+    )
+    text, typed, words = result.answer
+    assert text == "hello you\n"
+    folder = str(place.root / "skills" / "greet")
+    assert typed == {"n": 3, "loud": True, "dir": folder}
+    assert words == {"n": 2, "loud": False, "dir": folder}
+
+
+def test_a_node_script_runs_under_the_same_limits(place):
+    assert place.run("FINAL(skills.greet.run('add.mjs', '4'))").answer == {"sum": 5}
+
+
+def test_a_script_that_exits_with_an_error_says_its_last_words(place):
+    message, kind, _ = failed(place, "skills.greet.run('fails.py')")
+    assert (kind, message) == ("error", "`greet`: `fails.py` exited with code 1:\nit is too late")
+
+
+@pytest.mark.parametrize("script", ["missing.py", "../secret/s.py"])
+def test_a_script_that_is_not_there_is_named_with_those_that_are(place, script):
+    message, _, hint = failed(place, f"skills.greet.run({script!r})")
+    assert message == f"`greet` has no script `{script}`"
+    assert "`hello.sh`" in hint
+
+
+def test_a_skill_shows_its_text_and_files_and_nothing_outside(place):
+    result = place.run("g = skills.greet\nFINAL([g.doc().strip(), g.files(), g.read('hello.sh')[:11]])")
+    assert result.answer == [
+        "Be kind.", ["SKILL.md", "add.mjs", "facts.py", "fails.py", "hello.sh"], "#!/bin/bash",
+    ]  # fmt: skip
+    message, kind, _ = failed(place, "skills.greet.read('../secret/s.py')")
+    assert (kind, message) == ("denied", "`../secret/s.py` lies outside the skill `greet`")
+
+
+def test_a_skill_without_code_says_that_it_needs_a_model(place):
+    result = place.run(
+        """
+        errors = []
+        for call in (lambda: skills.greet("hi"), lambda: llm_query("hi"), lambda: rlm_query("hi")):
+            try:
+                call()
+            except SubCallError as error:
+                errors.append(str(error))
+        FINAL(errors)
+        """
+    )
+    assert [message.partition(":")[0] for message in result.answer] == ["no model configured"] * 3
+
+
+def test_a_workflow_can_be_a_function_of_a_skill(place):
+    result = place.run("FINAL(skills.maths.tripled(n=5))")
+    assert result.answer == {"n": 15}
+    names = [event.fields["name"] for event in place.events if event.event == "call_started"]
+    assert names == ["w", "maths.tripled", "maths.double"]
+
+
+def test_a_call_that_needs_approval_is_made_only_when_a_person_agrees(place):
+    head = 'skills: [maths]\napprovals: ["skill:maths.note"]'
+    call = "skills.maths.note(path='out/n.txt')"
+    message, kind, _ = failed(place, call, head=head)
+    assert (kind, message) == ("denied", "`maths.note` needs a person's approval, and has none")
+    asked = []
+
+    async def agree(approval):
+        asked.append(approval.function)
+        return True
+
+    assert place.run(f"FINAL({call})", head=head, ask=agree).answer == {"n": 1}
+    assert asked == ["maths.note"]
+
+
+def test_a_cell_can_ask_a_person(place):
+    async def refuse(approval):
+        return approval.prompt != "Send it?"
+
+    result = place.run("FINAL([approve('Send it?'), approve('Keep it?', items=[1])])", ask=refuse)
+    assert result.answer == [False, True]
+    assert place.run("FINAL(approve('Send it?'))").answer is False
+
+
+def test_examples_of_a_manifest_are_its_test(place):
+    passed, missed = app.try_examples(Workspace(place.root), "maths")
+    assert (passed.function, passed.passed) == ("double", True)
+    assert (missed.passed, missed.message) == (False, 'expected {"n": 7}, got {"n": 6}')
+    assert not (place.root / "memory" / "usage.jsonl").exists()
+
+
+def test_one_skill_can_be_called_from_many_threads(place):
+    result = place.run(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(16) as pool:
+            FINAL(sum(pool.map(lambda n: skills.maths(n=n)["n"], range(50))))
+        """
+    )
+    assert result.answer == 2450
+
+
+def test_what_is_left_of_the_budget_can_be_read_in_a_cell(place):
+    result = place.run(
+        "FINAL([budget['depth'], budget['calls'], budget['seconds'] <= 60])", budget={"seconds": 60}
+    )
+    assert result.answer == [3, 500, True]
+
+
+def test_a_run_can_be_awaited(place):
+    path = place.write("plain.md", "# Plain\n\n```repl\nFINAL(7)\n```\n")
+    assert asyncio.run(app.arun(path, workspace=place.root)).answer == 7
+    assert app.run(str(path)).answer == 7
