@@ -1,0 +1,114 @@
+"""The usage record of one call: its fields, how one is checked, how a line of the record is read."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import reprlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, get_args
+
+from orchestrator.errors import UsageError
+from orchestrator.values import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEXTS = ("run", "call", "parent", "skill", "strategy", "version", "workflow", "error_kind")
+COUNTS = ("depth", "tokens_in", "tokens_out")
+AMOUNTS = ("duration_s", "usd")
+FIELDS = (
+    "at", "run", "call", "parent", "depth", "skill", "strategy", "version", "workflow", "situation", "outcome",
+    "duration_s", "tokens_in", "tokens_out", "usd", "checks_passed", "error_kind",
+)  # fmt: skip
+"""The fields of a record, in the order in which they are written."""
+
+_MAX_COUNT = 2**53  # what every JSON reader keeps exact
+
+
+def checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole record from the fields given. Raises UsageError that names every problem."""
+    unknown = [_unknown(name) for name in fields if name not in FIELDS]
+    record: dict[str, Any] = dict.fromkeys(FIELDS) | {
+        name: value for name, value in fields.items() if name in FIELDS
+    }
+    if record["at"] is None:
+        record["at"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    problems = unknown + _problems(record)
+    if problems:
+        raise UsageError("usage record: " + "; ".join(problems), hint=f"the fields are {', '.join(FIELDS)}")
+    at = datetime.fromisoformat(record["at"])
+    if at.tzinfo is None:
+        record["at"] = at.replace(tzinfo=UTC).isoformat()
+    return record
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The record of one line, None when it is none. What a newer version added is left out."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    record: dict[str, Any] = {name: found.get(name) for name in FIELDS}
+    if _problems(record) or datetime.fromisoformat(record["at"]).tzinfo is None:
+        return None
+    return record
+
+
+def _problems(record: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the values of a record that has every field."""
+    given = {name: value for name, value in record.items() if value is not None or name == "at"}
+    wrong = {name: wanted for name, value in given.items() if (wanted := _wanted(name, value))}
+    return [f"`{name}` takes {wanted}, not {_shown(record[name])}" for name, wanted in wrong.items()]
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What the field takes, in words; empty when `value` is that."""
+    if name in TEXTS:
+        return "" if isinstance(value, str) else "a text"
+    if name in COUNTS:
+        return "" if type(value) is int and 0 <= value <= _MAX_COUNT else "a whole number from 0 to 2^53"
+    if name in AMOUNTS:
+        return "" if _is_number(value) and 0 <= value <= _MAX_COUNT else "a number from 0"
+    if name == "at":
+        return "" if _is_moment(value) else "an ISO 8601 time, such as `2026-01-31T12:00:00Z`"
+    if name == "outcome":
+        outcomes = get_args(Outcome)
+        return "" if isinstance(value, str) and value in outcomes else f"one of {', '.join(outcomes)}"
+    if name == "checks_passed":
+        return "" if isinstance(value, bool) else "true or false"
+    return "" if _is_situation(value) else "texts, numbers and bools by name"
+
+
+def _is_situation(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(k, str) and (isinstance(v, (str, bool)) or _is_number(v)) for k, v in value.items())
+
+
+def _is_number(value: Any) -> bool:
+    if type(value) is int:
+        return -_MAX_COUNT <= value <= _MAX_COUNT
+    return type(value) is float and math.isfinite(value)
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, FIELDS, n=1)
+    return f"no field `{name}`" + (f" (did you mean `{close[0]}`?)" if close else "")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (str, float, bool)) or (isinstance(value, int) and abs(value) <= _MAX_COUNT):
+        return f"`{reprlib.repr(value)}`"
+    return f"this `{type(value).__name__}`"

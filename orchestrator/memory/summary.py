@@ -1,0 +1,233 @@
+"""`skill-usage.json`: the tallies of a workspace as a TinyDB document, for other programs to read.
+
+Tables `skills`, `strategies` and `workflows` hold one document for each name, shaped as `tallies.Tally`; `meta` holds
+one document that says how far the record was counted. Offset and tallies are in one file that is replaced as a
+whole, so that every record counts exactly once however often a process is killed here: either both moved or none.
+TinyDB's own storage rewrites in place, which readers and killed writers have seen break; its tables and queries
+are kept, over a storage that writes once, at `commit`.
+
+A file that is not ours is never overwritten. Where another tool's stands at `skill-usage.json`, the summary is
+`skill-usage.orchestrate.json` beside it. Ours are: none, an empty one, `{}`, and one whose `meta` names SCHEMA.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from os import SEEK_END
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tinydb import TinyDB
+from tinydb.storages import Storage
+
+from orchestrator.errors import WorkspaceError
+from orchestrator.memory import files, foreign
+from orchestrator.memory.record import parsed
+from orchestrator.memory.tallies import KINDS, Count, Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.memory.tallies import Kind, Tallies
+    from orchestrator.workspace import Workspace
+
+SCHEMA = "orchestrate.usage/1"
+BESIDE = "skill-usage.orchestrate.json"
+LOCK = "usage.lock"
+_MARK_BYTES = 1024
+
+
+def fold(workspace: Workspace) -> Tallies:
+    """The tallies, with every record counted that is whole by now. What is new is published, if that can be.
+
+    Waits while another process publishes; reads only what was appended since the last time.
+    """
+    found = _find(workspace)
+    if _is_current(found.state, workspace.usage_log):
+        return found.tallies()
+    try:
+        with files.locked(workspace.memory / LOCK):
+            found = _find(workspace)  # another process may have counted while we waited
+            before = found.state.offset, found.state.mark
+            _count_new(found.state, workspace.usage_log)
+            if before != (found.state.offset, found.state.mark):
+                _publish(found, workspace.usage_log)
+    except WorkspaceError:
+        _count_new(found.state, workspace.usage_log)  # figures can be had where nothing can be written
+    return found.tallies()
+
+
+def rebuild(workspace: Workspace) -> None:
+    """Publish tallies counted from the first byte of the record. Raises WorkspaceError."""
+    with files.locked(workspace.memory / LOCK):
+        found = _find(workspace)
+        found.state = _State()
+        _count_new(found.state, workspace.usage_log)
+        _publish(found, workspace.usage_log)
+
+
+@dataclass(slots=True)
+class _State:
+    """What was counted: the first `offset` bytes of the record, which `mark` tells from another file's."""
+
+    counts: Counts = field(default_factory=Counts)
+    offset: int = 0
+    mark: str = ""
+
+
+@dataclass(slots=True)
+class _Found:
+    """The summary of a workspace as it lies on the disk. `path` None = no name for it is free."""
+
+    path: Path | None
+    state: _State
+    foreign: Any = None  # the JSON value of another tool's file
+
+    def tallies(self) -> Tallies:
+        return self.state.counts.frozen(foreign.imported(self.foreign))
+
+
+class _WholeFile(Storage):
+    """TinyDB's storage over a value in memory; `commit` puts it on the disk at once. Under the fold's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._data: dict[str, dict[str, Any]] | None = None
+
+    def read(self) -> dict[str, dict[str, Any]] | None:
+        return self._data
+
+    def write(self, data: dict[str, dict[str, Any]]) -> None:
+        self._data = data
+
+    def commit(self) -> None:
+        text = json.dumps(self._data, ensure_ascii=False, indent=1)
+        files.replace(self._path, text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _find(workspace: Workspace) -> _Found:
+    value, is_ours = _read(workspace.usage_summary)
+    if is_ours:
+        return _Found(workspace.usage_summary, _state(value))
+    beside = workspace.root / BESIDE
+    ours, is_ours = _read(beside)
+    return _Found(beside if is_ours else None, _state(ours) if is_ours else _State(), foreign=value)
+
+
+def _read(path: Path) -> tuple[Any, bool]:
+    """The JSON value of a file, None where it has none, and whether it may be replaced."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None, True
+    except OSError:
+        return None, False
+    if not data.strip():
+        return None, True
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None, False
+    return value, value == {} or _meta(value).get("schema") == SCHEMA
+
+
+def _meta(value: Any) -> dict[str, Any]:
+    try:
+        meta = value["meta"]["1"]
+    except (KeyError, TypeError, IndexError):
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
+def _state(value: Any) -> _State:
+    """What a file of ours says was counted; nothing where somebody changed it, so that it is counted anew."""
+    meta = _meta(value)
+    try:
+        tables = {kind: list(value[kind].values()) for kind in KINDS}
+    except (KeyError, TypeError, AttributeError):
+        return _State()
+    if meta.get("digest") != _digest(tables, meta):
+        return _State()
+    counted = {kind: {doc["name"]: _count(doc) for doc in docs} for kind, docs in tables.items()}
+    counts = Counts(**counted, n_records=meta["n_records"], n_skipped=meta["n_skipped"])
+    return _State(counts, meta["offset"], meta["mark"])
+
+
+def _count(doc: dict[str, Any]) -> Count:
+    return Count(**doc | {"versions": {name: _count(one) for name, one in doc["versions"].items()}})
+
+
+def _publish(found: _Found, record: Path) -> None:
+    if found.path is None:
+        raise WorkspaceError(
+            f"both `skill-usage.json` and `{BESIDE}` are files of another tool, or damaged",
+            hint=f"move or delete `{BESIDE}`; it is made anew from the usage record",
+        )
+    if found.state.offset:
+        files.sync(record)  # a summary must not tell of records that a power cut takes back
+    counts = found.state.counts
+    tables = {kind: [asdict(count) for count in counts.table(kind).values()] for kind in KINDS}
+    meta = {"schema": SCHEMA, "offset": found.state.offset, "mark": found.state.mark}
+    meta |= {"n_records": counts.n_records, "n_skipped": counts.n_skipped}
+    storage = _WholeFile(found.path)
+    with TinyDB(storage=lambda: storage) as db:
+        for kind, documents in tables.items():
+            db.table(kind).insert_multiple(documents)
+        db.table("meta").insert(meta | {"digest": _digest(tables, meta)})
+        storage.commit()
+
+
+def _digest(tables: dict[Kind, list[dict[str, Any]]], meta: dict[str, Any]) -> str:
+    told = {name: value for name, value in meta.items() if name != "digest"}
+    return hashlib.sha256(json.dumps([tables, told]).encode()).hexdigest()[:16]
+
+
+def _count_new(state: _State, record: Path) -> None:
+    """Count what was appended since `state`; everything, where the record is another file or shorter now."""
+    try:
+        with record.open("rb") as file:
+            if state.mark != _mark(file, state.offset):
+                state.counts, state.offset = Counts(), 0
+            for line in _lines(file, state.offset):
+                state.offset += len(line)
+                if line.strip():
+                    state.counts.add(parsed(line))
+            state.mark = _mark(file, state.offset)
+    except FileNotFoundError:
+        state.counts, state.offset, state.mark = Counts(), 0, ""
+    except OSError as error:
+        raise WorkspaceError(
+            f"can't read `{record}`: {error.strerror}", hint="it is the usage record"
+        ) from error
+
+
+def _is_current(state: _State, record: Path) -> bool:
+    try:
+        with record.open("rb") as file:
+            return file.seek(0, SEEK_END) == state.offset and _mark(file, state.offset) == state.mark
+    except FileNotFoundError:
+        return state.offset == 0
+    except OSError:
+        return False
+
+
+def _lines(file: BinaryIO, offset: int) -> Iterator[bytes]:
+    """Each whole line after `offset`. A last one without its end is being written, or torn: left for later."""
+    file.seek(offset)
+    return (line for line in file if line.endswith(b"\n"))
+
+
+def _mark(file: BinaryIO, offset: int) -> str:
+    """Tells the first `offset` bytes of this file from those of one put in its place: their two ends, hashed.
+
+    Empty where there are fewer bytes. Lines carry times and ids, so two records never end alike by chance.
+    """
+    n_bytes = min(offset, _MARK_BYTES)
+    file.seek(0)
+    head = file.read(n_bytes)
+    file.seek(offset - n_bytes)
+    tail = file.read(n_bytes)
+    is_whole = len(head) == len(tail) == n_bytes > 0
+    return hashlib.sha256(head + tail).hexdigest()[:16] if is_whole else ""
