@@ -45,7 +45,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import codecs
 import difflib
+import errno
 import io
 import json
 import linecache
@@ -366,6 +368,8 @@ class Channel:
         self._requests: deque[Frame] = deque()
         self._replies: dict[int, Frame] = {}
         self._numbers = count(1)
+        self._is_copy = False  # whether this is a process that a cell forked: the stream is not its to use
+        os.register_at_fork(after_in_child=self._become_copy)
 
     def request(self) -> Frame:
         """The next frame that is no reply."""
@@ -375,6 +379,8 @@ class Channel:
         """The value that the parent answers. Raises SubCallError or SkillError."""
         arguments = json_value(arguments, texts=True)
         number = next(self._numbers)
+        if self._is_copy:
+            raise RuntimeError(f"`{fn}` can't be called in a forked process; use threads, or map()")
         with self._held:
             self.send({"kind": "call", "id": number, "fn": fn, "arguments": arguments})
             reply = self._wait(lambda: self._replies.pop(number, None))
@@ -387,11 +393,16 @@ class Channel:
         self.send({"kind": "note", "fn": fn, "arguments": json_value(arguments)})
 
     def send(self, frame: Frame) -> None:
-        """Write one frame whole."""
+        """Write one frame whole. In a process that a cell forked, this is the end: one of them is the worker."""
+        if self._is_copy:
+            os._exit(0)
         data = memoryview(pack(frame, self.scratch))
         with self._held, self._writing:
             while data:
                 data = data[os.write(self._write_fd, data) :]
+
+    def _become_copy(self) -> None:
+        self._is_copy = True
 
     def _wait(self, take: Callable[[], T | None]) -> T:
         with self._held, self._state:
@@ -731,9 +742,7 @@ class Capture:
 
     def end(self) -> Frame:
         """The `output` of a done frame: what was printed since `begin`."""
-        raw = self._raw_text()
-        if raw:
-            self.write(raw)
+        self._take_raw()
         with self._held, self._lock:
             if self._file is not None:
                 self._file.close()
@@ -756,22 +765,16 @@ class Capture:
         except OSError:  # no room on the disk, or a limit: head and tail are still there
             self._room = -1
 
-    def _raw_text(self) -> str:
-        """What went to descriptors 1 and 2 without Python: written by programs and C code."""
+    def _take_raw(self) -> None:
+        """Take what went to descriptors 1 and 2 without Python: written by programs and C code."""
         size = os.fstat(self._raw).st_size
-        if not size:
-            return ""
-        if size <= 2 * HALF_CHARS:
-            data = os.pread(self._raw, size, 0)
-        else:
-            left_out = f"\n[... {size - 2 * HALF_CHARS:,} bytes left out ...]\n".encode()
-            data = (
-                os.pread(self._raw, HALF_CHARS, 0)
-                + left_out
-                + os.pread(self._raw, HALF_CHARS, size - HALF_CHARS)
-            )
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for at in range(0, min(size, SPILL_BYTES), 1 << 20):
+            self.write(decoder.decode(os.pread(self._raw, 1 << 20, at)))
+        if size > SPILL_BYTES:
+            end = os.pread(self._raw, HALF_CHARS, size - HALF_CHARS).decode("utf-8", "replace")
+            self.write(f"\n[... {size - SPILL_BYTES - HALF_CHARS:,} bytes left out ...]\n{end}")
         os.ftruncate(self._raw, 0)
-        return data.decode("utf-8", "replace")
 
 
 class Printed(io.TextIOBase):
@@ -987,16 +990,18 @@ class Grants:
         """What to write into a workflow or manifest so that it is allowed next time."""
         if not self.confined:
             return ""
-        if isinstance(error.filename, (str, bytes)):
+        if error.errno == errno.EACCES and isinstance(error.filename, (str, bytes)):
             return self._path_hint(os.path.abspath(os.fsdecode(error.filename)))
         where = _innermost_module(error)
         if where in ("subprocess", "os", "multiprocessing", "pty") and not self.processes:
             return "no programs may be started here; a skill's scripts may: name the program in `requires: {bins: [...]}`"
         if where in ("socket", "ssl", "asyncio", "http", "urllib") and not self.network:
             return 'no network here; grant it with `permissions: {network: ["<host>"]}`'
-        return "the worker is confined: rights and times of files, signals to others and namespaces can't be changed"
+        return "a confined worker can't start programs, open sockets, signal others, or change rights and times of files"
 
     def _path_hint(self, path: str) -> str:
+        if path.startswith(("/proc/", "/sys/", "/dev/")):
+            return "a confined worker sees nothing of the machine and its other processes"
         inside_read = any(_inside(path, folder) for folder in (*self.read, *self.write))
         key = "write" if inside_read or _readable(path) or not os.path.lexists(path) else "read"
         return f"`{path}` is not granted; grant it with `permissions: {{{key}: [{json.dumps(path)}]}}`"

@@ -1,0 +1,820 @@
+"""What every environment promises. A new one joins by one line in `ENVIRONMENTS`."""
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.environments import worker
+from orchestrator.environments.confined import Confined, probe
+from orchestrator.environments.process import Process
+from orchestrator.environments.session import FunctionCall, ScriptCall, Session, TextFile
+from orchestrator.errors import BudgetExhausted, CallError, SkillError, WorkerLost
+from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
+
+ENVIRONMENTS = {"process": Process, "confined": Confined}
+LONG_S = 60.0  # far more than anything here takes
+
+
+@pytest.fixture(scope="session")
+def confined_works() -> str:
+    return probe().reason
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def environment(request, confined_works):
+    if request.param == "confined" and confined_works:
+        pytest.skip(f"no confinement here: {confined_works}")
+    return ENVIRONMENTS[request.param]()
+
+
+@dataclass
+class Parent:
+    """Answers calls, and remembers them."""
+
+    asked: list[Any] = field(default_factory=list)
+
+    async def __call__(self, fn: str, arguments: dict[str, Any]) -> Any:
+        self.asked.append((fn, arguments))
+        match fn:
+            case "llm_query":
+                return f"reply to {arguments['prompt']}"
+            case "skill" if arguments["skill"] == "echo":
+                return {"args": arguments["args"], **arguments["kwargs"]}
+            case "skill_map":
+                return [
+                    item if item else SkillError("no item", hint="give one") for item in arguments["items"]
+                ]
+            case "budget":
+                return {"calls": 7}
+            case "memory_read" | "log" | "rlm_query":
+                return arguments
+            case "approve":
+                await asyncio.Event().wait()
+        raise SkillError(f"there is no `{fn}`", kind="invalid", retryable=True, hint="try another")
+
+
+def table(name: str, **functions: str) -> dict[str, Any]:
+    entries = {key: {"signature": value, "description": f"does {key}"} for key, value in functions.items()}
+    return {
+        "name": name, "attribute": name.replace("-", "_"), "description": f"The {name} skill.", "functions": entries,
+        "default": None, "scripts": {"a.py": {"signature": None, "description": "a script"}},
+    }  # fmt: skip
+
+
+@dataclass
+class Rig:
+    """Starts workers of one environment in a folder of the test's own."""
+
+    environment: Any
+    folder: Path
+    parent: Parent = field(default_factory=Parent)
+    n_started: int = 0
+
+    async def start(self, *, init: dict[str, Any] | None = None, **spec: Any) -> Session:
+        self.n_started += 1
+        scratch = self.folder / f"scratch-{self.n_started}"
+        scratch.mkdir()
+        session = await self.environment.start(WorkerSpec(scratch=scratch, cwd=scratch, **spec))
+        await session.init(**(init or {}))
+        return session
+
+    def cells(
+        self, *sources: str, timeout_s: float = LONG_S, init: dict[str, Any] | None = None, **spec: Any
+    ) -> list[Any]:
+        """How each cell ended; a lost worker's reason, after which a fresh one goes on."""
+
+        async def run() -> list[Any]:
+            ended: list[Any] = []
+            session = await self.start(init=init, **spec)
+            for number, source in enumerate(sources, 1):
+                try:
+                    ended.append(
+                        await session.cell(Cell(number, textwrap.dedent(source)), self.parent, timeout_s)
+                    )
+                except WorkerLost as lost:
+                    ended.append(lost.reason)
+                    assert not session.alive
+                    session = await self.start(init=init, **spec)
+            await session.close()
+            return ended
+
+        return asyncio.run(run())
+
+    def cell(self, source: str, **how: Any) -> Any:
+        return self.cells(source, **how)[0]
+
+
+@pytest.fixture
+def rig(environment, tmp_path) -> Rig:
+    return Rig(environment, tmp_path)
+
+
+def printed(done: Any) -> str:
+    assert not isinstance(done, str), done
+    return done.output.head + done.output.tail
+
+
+# ------------------------------------------------------------------------------------- cells
+
+
+def test_cells_share_names_and_show_their_last_value(rig):
+    first, second = rig.cells("x = 20\nprint('hello')\nx + 1", "x * 2")
+    assert (printed(first), printed(second)) == ("hello\n21\n", "40\n")
+    assert first.failure is None
+    assert not first.answered
+
+
+def test_what_was_bound_before_an_exception_stays(rig):
+    first, second = rig.cells("a = 1\nb = a / 0\nc = 2", "a, 'c' in dir()")
+    assert (first.failure.type, first.failure.line) == ("ZeroDivisionError", 2)
+    assert first.failure.traceback.splitlines()[1:3] == [
+        '  File "<cell 1>", line 2, in <module>',
+        "    b = a / 0",
+    ]
+    assert printed(second) == "(1, False)\n"
+
+
+def test_traceback_shows_source_of_functions_of_earlier_cells_and_nothing_of_ours(rig):
+    _, second = rig.cells("def look(key):\n    return {}[key]", "look('a')")
+    assert "return {}[key]" in second.failure.traceback
+    assert "worker.py" not in second.failure.traceback
+    assert second.failure.line == 1
+
+
+def test_syntax_error_runs_nothing_and_shows_the_place(rig):
+    first, second = rig.cells("done = True\nx = (", "'done' in dir()")
+    assert (first.failure.type, first.failure.line) == ("SyntaxError", 2)
+    assert "^" in first.failure.traceback
+    assert "Traceback" not in first.failure.traceback
+    assert printed(second) == "False\n"
+
+
+def test_return_outside_a_function_runs_nothing_either(rig):
+    first, second = rig.cells("done = True\nreturn 1", "'done' in dir()")
+    assert first.failure.type == "SyntaxError"
+    assert printed(second) == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("exit(3)", "SystemExit"),
+        ("import sys; sys.exit('bye')", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("def f(n): return f(n + 1)\nf(0)", "RecursionError"),
+        ("input('name?')", "RuntimeError"),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "E"),
+        ("1\0", "SyntaxError"),
+        ("(" * 5000, "MemoryError" if sys.version_info < (3, 12) else "SyntaxError"),
+    ],
+)
+def test_whatever_a_cell_raises_costs_that_cell_only(rig, source, kind):
+    first, second = rig.cells(source, "1 + 1")
+    assert first.failure.type == kind or (
+        kind != "RecursionError" and first.failure.type in ("SyntaxError", "ValueError")
+    )
+    assert printed(second) == "2\n"
+
+
+def test_names_of_the_protocol_come_back(rig):
+    rebinding = "context = inputs = llm_query = FINAL = skills = answer = 1"
+    _, second = rig.cells(
+        rebinding, "context, llm_query('q'), answer", init={"variables": {"context": "text"}}
+    )
+    assert printed(second) == "('text', 'reply to q', {'content': '', 'ready': False})\n"
+
+
+def test_show_vars_tells_types_and_sizes_but_no_content(rig):
+    shown = printed(
+        rig.cell("secret = 'abc'\nSHOW_VARS()", init={"variables": {"context": {"a.md": "words"}}})
+    )
+    assert "context: dict of 1 items" in shown
+    assert "secret: str of 3 characters" in shown
+    assert "abc" not in shown
+    assert "words" not in shown
+
+
+def test_future_imports_dataclasses_and_pickle_work(rig):
+    source = """
+        from __future__ import annotations
+        import pickle
+        from dataclasses import dataclass
+        @dataclass
+        class P:
+            x: undefined_name
+        pickle.loads(pickle.dumps(P(3)))
+    """
+    assert printed(rig.cell(source)) == "P(x=3)\n"
+
+
+# ------------------------------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "FINAL({'n': (1, 2)})",
+        "v = {'n': [1, 2]}\nFINAL_VAR('v')",
+        "answer['content'] = {'n': [1, 2]}\nanswer['ready'] = True",
+        "answer['ready'] = True\nanswer['content'] = {'n': [1, 2]}",
+        "answer.update(ready=True, content={'n': [1, 2]})",
+        "answer = {'content': {'n': [1, 2]}, 'ready': True}",
+    ],
+)
+def test_every_way_to_answer(rig, source):
+    done = rig.cell(source)
+    assert (done.answered, done.answer, done.failure) == (True, {"n": [1, 2]}, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("FINAL({'items': [1, {2}]})", "FINAL takes a JSON value: $.items[1]: set is no JSON value"),
+        ("FINAL(float('nan'))", "FINAL takes a JSON value: $: nan is no JSON value"),
+        ("FINAL({1: 2})", "FINAL takes a JSON value: $: the key 1 is int, and keys have to be str"),
+        ("x = []\nx.append(x)\nFINAL(x)", "nested more than 200 levels deep, or contains itself"),
+        (
+            "answer.update(ready=True, content={'a b': object()})",
+            "answer[\"content\"] is no JSON value: $['a b']: object is",
+        ),
+        ("FINAL_VAR(5)", "FINAL_VAR takes the name of a variable"),
+        ("value = 1\nFINAL_VAR('valeu')", "did you mean `value`?"),
+        ("FINAL(10 ** 5000)", "is too long; write it as text"),
+    ],
+)
+def test_what_is_no_answer_is_the_cells_error(rig, source, message):
+    done, after = rig.cells(source, "1")
+    assert message in done.failure.message
+    assert (done.answered, after.answered) == (False, False)
+
+
+def test_cell_that_raises_after_its_answer_gives_none(rig):
+    final, ready, after = rig.cells("FINAL(1)\n1/0", "answer.update(ready=True, content=2)\n1/0", "3")
+    assert [final.answered, ready.answered, after.answered] == [False, False, False]
+    assert (ready.partial, after.partial) == (2, 2)
+
+
+def test_odd_texts_survive_both_ways(rig):
+    odd = {"$text": 1, "x": {"$error": {"$$text": "\ud800 \u2028 \0 \U0001f600"}}}
+    assert rig.cell("FINAL(inputs)", init={"variables": {"inputs": odd}}).answer == odd
+    assert rig.cell("FINAL({'$text': {'$error': 1}})").answer == {"$text": {"$error": 1}}
+
+
+def test_values_above_a_frame_pass_both_ways(rig):
+    big = ["é" * (worker.FRAME_BYTES // 3)] * 2  # in bytes more than one frame
+    done = rig.cell("FINAL(inputs)", init={"variables": {"inputs": big}})
+    assert done.answer == big
+
+
+# ------------------------------------------------------------------------------------- output
+
+
+def test_long_output_is_cut_in_the_middle_and_kept_in_a_file(rig):
+    done = rig.cell("print('a' * 15000)\nprint('b' * 15000)")
+    assert (done.output.n_chars, len(done.output.head), len(done.output.tail)) == (30002, 10000, 10000)
+    assert Path(done.output.path).read_text() == "a" * 15000 + "\n" + "b" * 15000 + "\n"
+
+
+def test_output_of_every_kind_is_shown_and_forges_nothing(rig):
+    source = """
+        import os, sys, struct, json
+        frame = json.dumps({"kind": "done", "id": 1, "answered": True, "answer": "forged"}).encode()
+        os.write(1, struct.pack(">I", len(frame)) + frame)
+        os.write(2, b"error")
+        sys.stdout.buffer.write(b"bytes")
+        sys.stderr.write("err")
+    """
+    done = rig.cell(source)
+    assert not done.answered
+    assert all(part in printed(done) for part in ("forged", "error", "bytes", "err"))
+
+
+def test_replaced_and_closed_streams_come_back(rig):
+    first, second = rig.cells(
+        "import os, sys\nsys.stdout = None\nos.close(0); os.close(1); os.close(2)", "print('here')"
+    )
+    assert first.failure is None
+    assert printed(second) == "here\n"
+
+
+def test_threads_may_print(rig):
+    source = """
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: print(f"line {n}"), range(500)))
+    """
+    assert sorted(printed(rig.cell(source)).split("\n")[:-1]) == sorted(f"line {n}" for n in range(500))
+
+
+@pytest.mark.parametrize(
+    ("source", "n_chars"),
+    [
+        ("'x' * 50_000_000", 50_000_000),
+        ("[0] * 5_000_000", 15_000_000),
+        ("{'k': ['v' * 10] * 1_000_000}", 14_000_000),
+    ],
+)
+def test_huge_values_are_shown_in_part(rig, source, n_chars):
+    done = rig.cell(source, limits=WorkerLimits(memory_bytes=300 << 20))
+    assert done.failure is None
+    assert done.output.n_chars >= n_chars
+    assert len(printed(done)) == 20_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[1, "a", None], {}, (), (1,), set(), {"a": [1, {"b": (2.5, b"x")}]}, list(range(200)), {"k" * 60: list(range(90))},
+     [["a" * 50] * 4] * 3, frozenset({1}), frozenset(range(60)), {n: str(n) for n in range(50)}],
+)  # fmt: skip
+def test_shown_values_read_back_as_themselves(rig, value):
+    shown = printed(rig.cell(f"{value!r}"))
+    assert eval(shown) == value
+    assert max(map(len, shown.splitlines())) <= 200
+
+
+# ------------------------------------------------------------------------------------- calls
+
+
+def test_calls_answer_and_fail(rig):
+    source = """
+        assert skills.echo(1, b=2) == {"args": [1], "b": 2}
+        try:
+            skills.other_skill.go(x=1)
+        except SkillError as error:
+            caught = (str(error), error.kind, error.retryable, error.hint, isinstance(error, SubCallError))
+        good, bad = skills.echo.map([{"a": 1}, {}])
+        FINAL([list(caught), good, bool(bad), str(bad), isinstance(bad, str)])
+    """
+    done = rig.cell(source, init={"skills": [table("echo"), table("other-skill", go="go(x)")]})
+    caught = ["there is no `skill`", "invalid", True, "try another", True]
+    assert done.answer == [caught, {"a": 1}, False, "no item", False]
+    assert rig.parent.asked[1] == (
+        "skill", {"skill": "other-skill", "function": "go", "args": [], "kwargs": {"x": 1}}
+    )  # fmt: skip
+
+
+def test_skills_describe_themselves_and_name_the_closest(rig):
+    sources = ["skills", "skills.word_count", "list(skills), dir(skills)", "skills.word_cuont", "skills.word_count.cont",
+               "'word-count' in skills, skills['word-count'].name, budget.calls, budget['calls']"]  # fmt: skip
+    init = {"skills": [table("word-count", count="count(path, unit='words')"), table("1password")]}
+    *shown, names, no_skill, no_function, rest = rig.cells(*sources, init=init)
+    assert "word-count: The word-count skill." in printed(shown[0])
+    assert "count(path, unit='words')" in printed(shown[1])
+    assert printed(names) == "(['word-count', '1password'], ['word_count'])\n"
+    assert no_skill.failure.message == "there is no skill `word_cuont`; did you mean `word_count`?"
+    assert no_function.failure.message == "skill `word-count` has no function `cont`; did you mean `count`?"
+    assert printed(rest) == "(True, 'word-count', 7, 7)\n"
+
+
+def test_arguments_that_are_no_json_are_refused_before_they_are_sent(rig):
+    done = rig.cell("skills.echo({'a': [open]})", init={"skills": [table("echo")]})
+    assert done.failure.message == "$.args[0].a[0]: builtin_function_or_method is no JSON value"
+    assert rig.parent.asked == []
+
+
+def test_calls_of_many_threads_are_served_side_by_side(rig):
+    class Gate(Parent):
+        n_waiting = 0
+
+        async def __call__(self, fn, arguments):
+            # Nobody is answered before all have asked: one after the other would never end.
+            self.n_waiting += 1
+            if self.n_waiting == 20:
+                self.all_there.set()
+            await self.all_there.wait()
+            return arguments["prompt"]
+
+    async def run():
+        gate = Gate()
+        gate.all_there = asyncio.Event()
+        session = await rig.start()
+        source = """
+            from concurrent.futures import ThreadPoolExecutor
+            with ThreadPoolExecutor(20) as pool:
+                FINAL(list(pool.map(llm_query, [str(n) for n in range(20)])))
+        """
+        done = await session.cell(Cell(1, textwrap.dedent(source)), gate, LONG_S)
+        await session.close()
+        return done.answer
+
+    assert asyncio.run(run()) == [str(n) for n in range(20)]
+
+
+def test_thread_that_outlives_its_cell_still_gets_its_reply(rig):
+    start = """
+        import threading
+        got = []
+        thread = threading.Thread(target=lambda: got.append(llm_query("late")))
+        thread.start()
+    """
+    _, second = rig.cells(start, "thread.join()\ngot")
+    assert printed(second) == "['reply to late']\n"
+
+
+def test_notes_arrive_in_order(rig):
+    rig.cell("for n in range(50): log(n)")
+    assert rig.parent.asked == [("log", {"text": str(n)}) for n in range(50)]
+
+
+def test_error_that_ends_the_run_passes_through_and_ends_the_worker(rig):
+    async def exhausted(fn, arguments):
+        raise BudgetExhausted("calls", 5, 5)
+
+    async def run():
+        session = await rig.start()
+        with pytest.raises(BudgetExhausted):
+            await session.cell(Cell(1, "llm_query('q')"), exhausted, LONG_S)
+        assert not session.alive
+        with pytest.raises(WorkerLost):
+            await session.cell(Cell(2, "1"), exhausted, LONG_S)
+
+    asyncio.run(run())
+
+
+# ------------------------------------------------------------------------------------- deadlines and death
+
+
+def test_soft_deadline_keeps_what_was_bound(rig):
+    first, second = rig.cells("x = 5\nwhile True: pass", "x", timeout_s=0.3)
+    assert (first.failure.type, first.failure.line) == ("CellTimeout", 2)
+    assert printed(second) == "5\n"
+
+
+def test_soft_deadline_ends_a_cell_that_waits_for_a_call(rig):
+    first, second = rig.cells("x = 5\napprove('?')", "x", timeout_s=0.3)
+    assert first.failure.type == "CellTimeout"
+    assert printed(second) == "5\n"
+
+
+def test_soft_deadline_ends_threads_that_wait_for_calls(rig):
+    source = """
+        from concurrent.futures import ThreadPoolExecutor
+        x = 5
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(approve, "abcd"))
+    """
+    first, second = rig.cells(source, "x", timeout_s=0.3)
+    assert first.failure.type == "CellTimeout"
+    assert printed(second) == "5\n"
+
+
+LETHAL = {
+    "swallows": ("import time\nwhile True:\n    try: time.sleep(1000)\n    except BaseException: pass", "did not stop within 2 s"),
+    "exits": ("import os; os._exit(7)", "the worker exited with code 7"),
+    "kills itself": ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9"),
+    "crashes": ("import os; os.abort()", "was killed by signal 6 (SIGABRT)"),
+    "closes everything": ("import os; os.closerange(0, 1000); x = llm_query('q')", "the worker"),
+    "sends junk": ("import os\nfor fd in range(200, 210):\n    try: os.write(fd, b'\\0\\0\\0\\2{]')\n    except OSError: pass", "no JSON"),
+    "sends a frame too large": (
+        "import os\nfor fd in range(200, 210):\n    try: os.write(fd, b'\\xff\\xff\\xff\\xff')\n    except OSError: pass",
+        "4,294,967,295 bytes",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LETHAL)
+def test_what_costs_the_worker_costs_that_cell_only(rig, name):
+    source, reason = LETHAL[name]
+    first, second = rig.cells(source, "1 + 1", timeout_s=0.5 if name == "swallows" else LONG_S)
+    assert isinstance(first, str), first
+    assert reason in first
+    assert printed(second) == "2\n"
+
+
+def test_flood_of_output_stays_bounded(rig):
+    done, after = rig.cells("while True: print('x' * 1000)", "1", timeout_s=1.0)
+    assert done.failure.type == "CellTimeout"
+    assert len(printed(done)) <= 20_100
+    assert Path(done.output.path).stat().st_size <= worker.SPILL_BYTES + 2000
+    assert printed(after) == "1\n"
+
+
+def test_flood_through_the_descriptor_stays_bounded(rig):
+    limits = WorkerLimits(written_bytes=1 << 20)
+    done, after = rig.cells("import os\nwhile True: os.write(1, b'x' * 1000)", "1", limits=limits)
+    assert done.failure.type == "OSError"
+    assert (done.output.n_chars, len(printed(done))) == (1 << 20, 20_000)
+    assert printed(after) == "1\n"
+
+
+@pytest.mark.parametrize("piece", ["bytearray(10_000_000)", "[object()]", "'a' * 1000 + str(len(x))"])
+def test_endless_allocation_is_a_memory_error_and_the_rest_stays(rig, piece):
+    source = f"kept = 5\nx = []\nwhile True: x.append({piece})"
+    first, second, third = rig.cells(
+        source, "kept, len(x) > 5", "del x", limits=WorkerLimits(memory_bytes=100 << 20)
+    )
+    assert first.failure.type == "MemoryError"
+    assert "0.1 GiB" in first.failure.hint
+    assert printed(second) == "(5, True)\n"
+    assert third.failure is None
+
+
+def test_cancelled_request_ends_the_worker(rig):
+    async def run():
+        session = await rig.start()
+        asked = asyncio.Event()
+
+        async def serve(fn, arguments):
+            asked.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(session.cell(Cell(1, "llm_query('q')"), serve, LONG_S))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not session.alive
+        assert not is_running(session.pid)
+
+    asyncio.run(run())
+
+
+def test_close_is_idempotent_and_leaves_no_process(rig):
+    async def run():
+        session = await rig.start()
+        await asyncio.gather(session.close(), session.close())
+        await session.close()
+        assert not is_running(session.pid)
+
+    asyncio.run(run())
+
+
+def test_workers_of_a_killed_parent_end(environment, tmp_path):
+    program = f"""
+        import asyncio, sys
+        from pathlib import Path
+        from orchestrator.environments.{environment.name} import {type(environment).__name__}
+        from orchestrator.values import Cell, WorkerSpec
+
+        async def serve(fn, arguments):
+            print(arguments["text"], flush=True)
+
+        async def main():
+            environment = {type(environment).__name__}()
+            sessions = []
+            for number in range(3):
+                scratch = Path({str(tmp_path)!r}) / str(number)
+                scratch.mkdir()
+                sessions.append(await environment.start(WorkerSpec(scratch=scratch, cwd=scratch)))
+            busy = "import os\\nlog(os.getpid())\\nwhile True: pass"
+            await asyncio.gather(*(s.cell(Cell(1, busy), serve, 1000) for s in sessions[1:]),
+                                 sessions[0].cell(Cell(1, "import os, time\\nlog(os.getpid())\\ntime.sleep(1000)"), serve, 1000))
+        asyncio.run(main())
+    """
+    import subprocess
+
+    argv = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as parent:
+        pids = [int(parent.stdout.readline()) for _ in range(3)]
+        assert all(map(is_running, pids))
+        parent.send_signal(signal.SIGKILL)
+    # The test's own timeout bounds this.
+    while any(map(is_running, pids)):
+        pass
+
+
+def test_many_workers_at_once(rig):
+    async def run():
+        sessions = await asyncio.gather(*(rig.start() for _ in range(20)))
+        cells = [
+            session.cell(Cell(1, f"FINAL({n})"), rig.parent, LONG_S) for n, session in enumerate(sessions)
+        ]
+        done = await asyncio.gather(*cells)
+        await asyncio.gather(*(session.close() for session in sessions))
+        return [one.answer for one in done]
+
+    assert asyncio.run(run()) == list(range(20))
+
+
+def test_starting_and_closing_leaves_no_descriptor(rig):
+    async def run():
+        await (await rig.start()).close()
+        before = sorted(os.listdir("/dev/fd"))
+        for _ in range(30):
+            session = await rig.start()
+            await session.cell(Cell(1, "1"), rig.parent, LONG_S)
+            await session.close()
+        assert sorted(os.listdir("/dev/fd")) == before
+
+    asyncio.run(run())
+
+
+# ------------------------------------------------------------------------------------- surroundings
+
+
+def test_worker_has_no_variables_of_ours_but_those_granted(rig, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    done = rig.cell("import os\nFINAL(dict(os.environ))", grants=Grants(env={"ALLOWED": "yes"}))
+    assert set(done.answer) == {
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "LANG",
+        "PYTHONHASHSEED",
+        "PYTHONDONTWRITEBYTECODE",
+        "ALLOWED",
+    }
+    assert done.answer["HOME"].startswith(str(rig.folder))
+
+
+def test_sets_of_strings_have_the_same_order_in_each_worker(rig):
+    orders = [rig.cell("FINAL(list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}))").answer for _ in range(3)]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_seed_makes_random_numbers_repeat(rig):
+    first, second, other = (
+        rig.cell("import random\nFINAL(random.random())", init={"seed": seed}).answer for seed in (1, 1, 2)
+    )
+    assert first == second != other
+
+
+def test_texts_by_file_arrive_whole_and_go_back_by_name(rig, tmp_path):
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    small, large = blobs / "small", blobs / "large"
+    small.write_text("kurz, schön\n")
+    large.write_bytes(b"line of text\n" * (worker.TEXT_BYTES // 13 + 1))
+    variables = {
+        "context": {
+            "small": TextFile(small, small.stat().st_size, "s"),
+            "large": TextFile(large, large.stat().st_size, "l"),
+        }
+    }
+    source = """
+        assert context["small"] == "kurz, schön\\n"
+        large = context["large"]
+        rlm_query("q", context=[large.slice(13, 39), large[13:17]])
+        FINAL([type(large).__name__, len(large), large[:4], large.count("text")])
+    """
+    done = rig.cell(source, init={"variables": variables}, blobs=blobs)
+    assert done.failure is None, done.failure
+    n_bytes = large.stat().st_size
+    assert done.answer == ["Context", n_bytes, "line", n_bytes // 13]
+    assert rig.parent.asked[0][1]["context"] == [TextFile(large, 26, "l", offset=13), "line"]
+
+
+# ------------------------------------------------------------------------------------- functions, scripts, expressions
+
+
+def function_of(
+    rig: Rig, source: str, name: str = "go", *, n_calls: int = 1, timeout_s: float = LONG_S, **arguments: Any
+) -> Any:
+    folder = rig.folder / "skill"
+    folder.mkdir()
+    (folder / "code.py").write_text(textwrap.dedent(source))
+    (folder / "beside.py").write_text("VALUE = 'from beside'\n")
+
+    async def run():
+        session = await rig.start(init={"skills": [table("echo")]}, grants=Grants(read=(folder,)))
+        call = FunctionCall(folder / "code.py", name, arguments, folder)
+        done = [await session.function(call, rig.parent, timeout_s) for _ in range(n_calls)]
+        await session.close()
+        assert sorted(path.name for path in folder.iterdir()) == ["beside.py", "code.py"]
+        return done[-1]
+
+    return asyncio.run(run())
+
+
+def test_function_runs_with_its_neighbours_and_stays_loaded(rig):
+    source = """
+        from beside import VALUE
+        n = 0
+        def go(word, times=2):
+            global n
+            n += 1
+            print("said")
+            return {"words": (word,) * times, "n": n, "beside": VALUE}
+    """
+    done = function_of(rig, source, n_calls=3, word="hi")
+    assert done.value == {"words": ["hi", "hi"], "n": 3, "beside": "from beside"}
+    assert (done.output.head, done.failure) == ("said\n", None)
+
+
+def test_function_with_ctx_calls_back(rig):
+    source = """
+        async def go(ctx, n):
+            ctx.log("at work")
+            return [ctx.skills.echo(n), ctx.llm_query("q")]
+    """
+    assert function_of(rig, source, n=1).value == [{"args": [1]}, "reply to q"]
+    assert rig.parent.asked[0] == ("log", {"text": "at work"})
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "message", "line"),
+    [
+        ("def go():\n    raise ValueError('bad')", "ValueError", "bad", 2),
+        ("import nothing_like_it", "ModuleNotFoundError", "No module named 'nothing_like_it'", 1),
+        ("def goo(): pass", "AttributeError", "`code.py` has no function `go`; did you mean `goo`?", None),
+        (
+            "def go(): return {'x': {1}}",
+            "TypeError",
+            "`go` returned what is no JSON value: $.x: set is no JSON value",
+            None,
+        ),
+        ("def go(:", "SyntaxError", "invalid syntax (code.py, line 1)", 1),
+        ("def go(needed): pass", "TypeError", "go() missing 1 required positional argument: 'needed'", None),
+    ],
+)
+def test_what_goes_wrong_in_a_function_is_told(rig, source, kind, message, line):
+    failure = function_of(rig, source).failure
+    assert (failure.type, failure.message, failure.line) == (kind, message, line)
+
+
+def test_function_that_is_late_is_stopped(rig):
+    assert function_of(rig, "def go():\n    while True: pass", timeout_s=0.3).failure.type == "CellTimeout"
+
+
+def script(
+    rig: Rig, argv: list[str], *, stdin: str | None = None, timeout_s: float = LONG_S, **grants: Any
+) -> Any:
+    async def run():
+        session = await rig.start(grants=Grants(processes=True, **grants))
+        call = ScriptCall(argv, stdin, rig.folder, {"EXTRA": "yes"})
+        try:
+            return await session.script(call, timeout_s)
+        finally:
+            await session.close()
+
+    return asyncio.run(run())
+
+
+def test_script_gets_stdin_and_variables_and_gives_its_output(rig):
+    done = script(rig, ["sh", "-c", "cat; echo $EXTRA; echo problem >&2; exit 3"], stdin="in: é\n")
+    assert (done.returncode, done.stdout, done.stderr, done.truncated) == (
+        3,
+        "in: é\nyes\n",
+        "problem\n",
+        False,
+    )
+
+
+def test_script_output_is_capped(rig):
+    done = script(rig, ["sh", "-c", "head -c 20000000 /dev/zero"], read=(Path("/dev/zero"),))
+    assert (len(done.stdout), done.truncated) == (worker.STDOUT_BYTES, True)
+
+
+def test_script_that_is_not_there_is_told(rig):
+    done = script(rig, ["no-such-program"])
+    assert done.returncode == 127
+    assert "`no-such-program` could not be started" in done.stderr
+
+
+def test_script_that_is_late_is_killed_with_all_it_started(rig):
+    pids = rig.folder / "scratch-1" / "pids"
+    # Asked for by the cell's own condition: the pids are there before the deadline can pass.
+    with pytest.raises(WorkerLost, match=r"did not end within 1\.5 s, its deadline"):
+        script(rig, ["sh", "-c", f"sleep 1000 & echo $! $$ > {pids}; wait"], timeout_s=1.5)
+    assert not any(is_running(int(pid)) for pid in pids.read_text().split())
+
+
+def test_expression_sees_its_names_only(rig):
+    async def run():
+        session = await rig.start()
+        yes = await session.expression(
+            "len(answer['findings']) > n", {"answer": {"findings": [1, 2]}, "n": 1}, LONG_S
+        )
+        no_json = await session.expression("[{1}, n]", {"n": 1}, LONG_S)
+        wrong = await session.expression("answer.nothing", {"answer": 1}, LONG_S)
+        await session.close()
+        return yes, no_json, wrong
+
+    yes, no_json, wrong = asyncio.run(run())
+    assert (yes.value, yes.shown, yes.truth, yes.failure) == (True, "True", True, None)
+    assert (no_json.value, no_json.shown, no_json.truth) == (None, "[{1}, 1]", True)
+    assert (wrong.failure.type, wrong.truth) == ("AttributeError", False)
+
+
+def is_running(pid: int) -> bool:
+    """Whether it is a process that is not dead; one that waits to be reaped is."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_call_errors_keep_their_class(rig):
+    async def serve(fn, arguments):
+        raise CallError("no model configured", error_kind="no_model", hint="configure one")
+
+    async def run():
+        session = await rig.start()
+        done = await session.cell(Cell(1, "llm_query('q')"), serve, LONG_S)
+        await session.close()
+        return done.failure
+
+    failure = asyncio.run(run())
+    assert (failure.type, failure.message, failure.hint) == (
+        "SubCallError",
+        "no model configured",
+        "configure one",
+    )
