@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog.discover import Catalog, discover, load_skills
+from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.errors import DocumentError, UsageError
 from orchestrator.runs.inputs import read_inputs
@@ -25,6 +25,7 @@ from orchestrator.workspace import Workspace, find_workspace
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Workflow
     from orchestrator.environments.environment import Environment
     from orchestrator.runs.examples import ExampleResult
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from orchestrator.runs.parts import Approval
 
 __all__ = [
-    "Catalog",
     "Plan",
     "RunRequest",
     "arun",

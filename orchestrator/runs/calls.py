@@ -20,6 +20,7 @@ from orchestrator.runs.table import bound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.documents.types import Function, Skill
     from orchestrator.runs.budget import Slot
@@ -175,7 +176,7 @@ class Server:
 
     async def _skill_read(self, request: dict[str, Any]) -> str:
         skill = self._find(request["skill"])
-        path = (skill.folder / request["path"]).resolve()
+        path: Path = (skill.folder / request["path"]).resolve()
         if not path.is_relative_to(skill.folder.resolve()):
             raise SkillError(f"`{request['path']}` lies outside the skill `{skill.name}`", kind="denied")
         try:
