@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+PACKAGE = Path(__file__).parents[2] / "orchestrator"
 
 HEAVY = {"asyncio", "dataclasses", "json", "tempfile", "difflib", "subprocess", "logging", "inspect"}
 
@@ -60,3 +63,31 @@ def test_every_public_name_can_be_imported() -> None:
     subprocess.run(
         [sys.executable, "-W", "error", "-c", code], check=True, cwd=Path.home(), capture_output=True
     )
+
+
+def imports_of(path: Path) -> set[str]:
+    """Top-level names that a module imports, at any place of its text."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [
+        node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    ]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_third_party_packages_are_imported_by_the_modules_that_own_them() -> None:
+    importers: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for name in third_party(imports_of(path)):
+            importers.setdefault(name, []).append(path.relative_to(PACKAGE).as_posix())
+    documents = ["documents/models.py", "documents/validation.py"]  # the models, and their errors as problems
+    assert importers == {
+        "jsonschema": ["documents/schemas.py"],
+        "markdown_it": ["documents/markdown.py"],
+        "pydantic": documents,
+        "pydantic_core": documents,
+        "referencing": ["documents/schemas.py"],
+        "rich": ["interfaces/console.py"],
+        "tinydb": ["memory/summary.py"],
+        "yaml": ["documents/yaml_values.py"],
+    }
