@@ -6,7 +6,7 @@ import ast
 import math
 from collections import Counter
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 COMPUTED: Final[Any] = object()
 """Stands for an expression whose value is known only by running it."""
@@ -46,7 +46,7 @@ class Literals:
 
     def defines(self, name: str) -> bool:
         """Whether the module itself gives `name` a meaning, by anything but an import."""
-        return self._stored[name] > self._imported[name]
+        return self._names.stored[name] > self._names.imported[name]
 
     def _items(self, nodes: list[ast.expr]) -> Any:
         items = [self.read(node) for node in nodes]
@@ -69,45 +69,62 @@ class Literals:
                     found[name] = value
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     found[name] = value
-        changed = self._may_change
         return {
             name: value
             for name, value in found.items()
-            if self._stored[name] == 1
+            if self._names.stored[name] == 1
             and not _names_in(value)  # what refers to another name could refer to itself
-            and not (name in changed and isinstance(value, ast.List | ast.Dict | ast.Set))
+            and not (name in self._names.may_change and isinstance(value, ast.List | ast.Dict | ast.Set))
         }
 
     @cached_property
-    def _stored(self) -> Counter[str]:
-        """How often each name is given a meaning anywhere in the module."""
-        stored: Counter[str] = Counter()
-        for node in ast.walk(self._tree):
-            stored.update(_bound_by(node))
-        return stored
+    def _names(self) -> _Names:
+        return _names(self._tree)
 
-    @cached_property
-    def _imported(self) -> Counter[str]:
-        return Counter(
-            name for node in ast.walk(self._tree) if isinstance(node, ast.alias) for name in _bound_by(node)
-        )
 
-    @cached_property
-    def _may_change(self) -> set[str]:
-        """Names used where a list could be changed: as `NAME.append(x)`, `NAME[0] = x` or `f(NAME)`."""
-        return {
-            child.id
-            for node in ast.walk(self._tree)
-            if not _only_looks(node)
-            for child in ast.iter_child_nodes(node)
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load)
-        }
+class _Names(NamedTuple):
+    """How a module uses names: how often it gives each a meaning, in all and by imports, and which it may change.
+
+    Changed is what stands in `NAME.append(x)`, `NAME[0] = x` or `f(NAME)`.
+    """
+
+    stored: Counter[str]
+    imported: Counter[str]
+    may_change: set[str]
+
+
+def _names(tree: ast.Module) -> _Names:
+    names = _Names(Counter(), Counter(), set())
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        children = list(ast.iter_child_nodes(node))
+        waiting += children
+        if type(node) in _BINDING:
+            bound = _bound_by(node)
+            names.stored.update(bound)
+            if isinstance(node, ast.alias):
+                names.imported.update(bound)
+        if not _only_looks(node):
+            names.may_change.update(
+                child.id for child in children if type(child) is ast.Name and type(child.ctx) is ast.Load
+            )
+    return names
+
+
+_LOOKING = (ast.Compare, ast.For, ast.comprehension)
+"""Parents of a name that leave its value alone."""
+
+_BINDING = frozenset({
+    ast.Name, ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs,
+    ast.MatchStar, ast.MatchMapping, ast.alias, ast.Global, ast.Nonlocal,
+})  # fmt: skip
 
 
 def _only_looks(node: ast.AST) -> bool:
     if isinstance(node, ast.keyword):
         return node.arg in ("choices", "default")
-    return isinstance(node, ast.Compare | ast.For | ast.comprehension)
+    return isinstance(node, _LOOKING)
 
 
 def _names_in(node: ast.expr) -> bool:

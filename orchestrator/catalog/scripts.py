@@ -41,7 +41,7 @@ def parse_script(source: bytes, path: str) -> Script:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a script's odd escapes are its own affair
             tree = ast.parse(source)
-        parser, sentences = read_parser(tree)
+        parser, sentences = read_parser(tree) if b"argparse" in source else (None, ())
         description = ast.get_docstring(tree) or ""
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = f"it can't be read as Python: {type(error).__name__}"
