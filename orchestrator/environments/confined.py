@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.environments.process import ISOLATED
+from orchestrator.environments.process import ISOLATED, hide_memory
 from orchestrator.environments.session import Session, clean_environment, open_session
 from orchestrator.errors import EnvironmentUnavailable
 
@@ -190,7 +190,7 @@ class _Zygote:
             self._drop()
             raise EnvironmentUnavailable(f"the zygote could not be started: {error}", hint=HINT) from error
         self._owner = os.getpid()
-        _hide_memory()
+        hide_memory()
         return self._control
 
     def _drop(self) -> None:
@@ -204,14 +204,6 @@ class _Zygote:
 
 def _message(command: bytes, number: int) -> bytes:
     return struct.pack("=cQ", command, number)
-
-
-def _hide_memory() -> None:
-    # Same-user processes could otherwise read our environment and memory, keys and all. The price: no core dumps,
-    # and a debugger has to be root.
-    from orchestrator.environments import confine
-
-    confine.hide_memory()
 
 
 @dataclass(frozen=True, slots=True)

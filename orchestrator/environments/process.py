@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -45,6 +46,7 @@ class Process:
 
     async def start(self, spec: WorkerSpec) -> Session:
         """A new worker."""
+        hide_memory()
         ours, theirs = socket.socketpair()
         try:
             with theirs, open(spec.scratch / worker.OUTPUT_FILE, "ab") as stderr:  # noqa: ASYNC230  (a small local file)
@@ -59,6 +61,18 @@ class Process:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+@functools.cache
+def hide_memory() -> None:
+    """Close our environment and memory, with the keys in them, to other processes of the same user. Linux only.
+
+    Holds for the rest of this process. The price: no core dumps, and a debugger has to be root.
+    """
+    if sys.platform == "linux":
+        from orchestrator.environments import confine  # here: it loads ctypes, which only Linux needs
+
+        confine.hide_memory()
 
 
 class _Child:

@@ -1,0 +1,80 @@
+"""The worker file runs on every CPython that it promises, whatever Python we run on."""
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.environments.process import Process
+from orchestrator.environments.session import FunctionCall
+from orchestrator.errors import EnvironmentUnavailable
+from orchestrator.values import Cell, WorkerSpec
+
+
+def interpreter(version):
+    candidates = [
+        *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")),
+        shutil.which(f"python{version}"),
+    ]
+    # Tried and not only found: a version manager's stand-in may be there without the version.
+    return next(
+        (
+            one
+            for one in candidates
+            if one and not subprocess.run([one, "-c", ""], capture_output=True).returncode
+        ),
+        None,
+    )
+
+
+async def serve(fn, arguments):
+    return [fn, arguments["prompts"]]
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+def test_worker_serves_on_this_python(version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no python{version} here")
+    file = tmp_path / "code.py"
+    file.write_text("async def go(ctx, n: int):\n    return {'n': n}\n")
+
+    async def run():
+        session = await Process((python, "-I")).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path))
+        await session.init(variables={"context": "text"})
+        cells = [
+            "from __future__ import annotations\nimport sys\nprint(sys.version_info[:2])\nllm_query_batched(['q'])",
+            "def f(x): return {}[x]\nf('a')",
+            "while True: pass",
+            "x = (",
+            "FINAL([context, list(range(100))])",
+        ]
+        done = [
+            await session.cell(Cell(n, cell), serve, 0.5 if "True" in cell else 60)
+            for n, cell in enumerate(cells, 1)
+        ]
+        function = await session.function(FunctionCall(file, "go", {"n": 3}, tmp_path), serve, 60)
+        expression = await session.expression("len(x)", {"x": [1]}, 60)
+        await session.close()
+        return done, function, expression
+
+    (first, *failed, last), function, expression = asyncio.run(run())
+    major, minor = version.split(".")
+    assert first.output.head == f"({major}, {minor})\n['llm_query_batched', ['q']]\n"
+    assert [one.failure.type for one in failed] == ["KeyError", "CellTimeout", "SyntaxError"]
+    assert all("worker.py" not in one.failure.traceback for one in failed)
+    assert last.answer == ["text", list(range(100))]
+    assert (function.value, function.failure, expression.value) == ({"n": 3}, None, 1)
+
+
+def test_interpreter_that_is_none_is_told_with_what_it_said(tmp_path):
+    with pytest.raises(EnvironmentUnavailable, match="exited with code 2") as caught:
+        asyncio.run(Process(("/bin/sh", "-x")).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
+    assert "worker.py" in str(caught.value)
+
+
+def test_interpreter_that_is_missing_is_told(tmp_path):
+    with pytest.raises(EnvironmentUnavailable, match="no-such-python"):
+        asyncio.run(Process(("no-such-python",)).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
