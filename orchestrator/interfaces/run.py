@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from orchestrator.app import RunRequest, execute, find_workflow, plan
+from orchestrator.app import DEFAULT_ENVIRONMENT, RunRequest, execute, find_workflow, plan
+from orchestrator.environments.confined import Confined
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.arguments import build_parser, command_names
 from orchestrator.interfaces.asking import asker
@@ -35,7 +36,10 @@ MERCY_S = 1.5
 
 def run(args: argparse.Namespace) -> int:
     """Run a workflow; the value is the exit code."""
-    planned = plan(_request(args))
+    request = _request(args)
+    if not args.dry_run and (request.environment or DEFAULT_ENVIRONMENT) == Confined.name:
+        Confined.warm()  # it starts while the workflow is read, which takes about as long
+    planned = plan(request)
     say_warnings(planned.warnings)
     if args.dry_run:
         print_plan(planned, as_object=args.json)
