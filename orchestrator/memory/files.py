@@ -15,6 +15,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import WorkspaceError
@@ -27,19 +28,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def append(path: Path, data: bytes, *, max_bytes: int | None = None) -> bool:
+def append(path: Path, data: bytes) -> None:
     """Add `data`, which ends in a newline, to a file that is made when missing; all of it or nothing.
 
-    False = nothing was written because the file would become longer than `max_bytes`. Raises WorkspaceError when
-    the disk takes no more. Costs the same at any length of the file.
+    Raises WorkspaceError when the disk takes no more. Costs the same at any length of the file.
     """
     with _problems_at(path), _opened_for_append(path) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)  # let go when the descriptor closes
         end = os.fstat(fd).st_size
         torn = end > 0 and os.pread(fd, 1, end - 1) != b"\n"
         line = b"\n" + data if torn else data
-        if max_bytes is not None and end + len(line) > max_bytes:
-            return False
         try:
             written = os.write(fd, line)
             while written < len(line):
@@ -47,11 +45,10 @@ def append(path: Path, data: bytes, *, max_bytes: int | None = None) -> bool:
         except OSError:
             os.ftruncate(fd, end)
             raise
-    return True
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of a file, or make it. Raises WorkspaceError, and then the old file is untouched.
+    """Put `data` in the place of a file, or make it; the mode stays. On WorkspaceError the old file is untouched.
 
     The caller holds a lock that keeps other writers of `path` out: the bytes wait in one temporary file of a fixed
     name beside it, so that what a killed writer left is used again and never piles up.
@@ -60,7 +57,7 @@ def replace(path: Path, data: bytes) -> None:
     with _problems_at(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write_new(part, data)
+            _write_new(part, data, mode=_mode(path))
             os.replace(part, path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -120,9 +117,19 @@ def _opened_for_append(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _mode(path: Path) -> int | None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found.st_mode) if stat.S_ISREG(found.st_mode) else None
+
+
+def _write_new(path: Path, data: bytes, mode: int | None) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     with open(fd, "wb") as file:
+        if mode is not None:
+            os.fchmod(fd, mode)
         file.write(data)
         file.flush()
         os.fsync(fd)

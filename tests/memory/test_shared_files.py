@@ -10,8 +10,8 @@ from orchestrator.memory import files
 
 def test_append_makes_the_file_and_its_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "log"
-    assert files.append(path, b"one\n")
-    assert files.append(path, b"two\n")
+    files.append(path, b"one\n")
+    files.append(path, b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
 
 
@@ -22,11 +22,12 @@ def test_append_ends_a_torn_line_first(tmp_path: Path) -> None:
     assert path.read_bytes() == b"one\ntor\ntwo\n"
 
 
-def test_append_writes_nothing_beyond_the_most_it_may(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    assert files.append(path, b"12345\n", max_bytes=6)
-    assert not files.append(path, b"\n", max_bytes=6)
-    assert path.read_bytes() == b"12345\n"
+def test_replace_keeps_the_mode(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    path.write_text("old")
+    path.chmod(0o640)
+    files.replace(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_replace_leaves_nothing_beside_the_file_and_uses_what_a_killed_writer_left(tmp_path: Path) -> None:
