@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from audit_rules import declared, javascript, markdown, parcels, python_code, report
-from audit_rules.commands import Command, command_findings, logical_lines
+from audit_rules.commands import command_findings, script_commands
 from audit_rules.finding import SEVERITIES, Finding
 from audit_rules.frontmatter import declared_names, read_frontmatter, read_manifest
 from audit_rules.invisible import invisible_text
@@ -146,8 +146,7 @@ def _code_findings(file: TextFile, first_line: int) -> Iterator[Finding]:
     elif file.kind == "javascript":
         yield from javascript.javascript_findings(file)
     elif file.kind == "shell":
-        lines = logical_lines(enumerate(file.lines, 1))
-        yield from command_findings(Command(text, file.name, number, "script") for number, text in lines)
+        yield from command_findings(script_commands(file.name, enumerate(file.lines, 1)))
 
 
 def _name(tree: Tree, main_name: str) -> str:

@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import sys
+import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,9 +40,8 @@ _ALIKE = str.maketrans(
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
     }
 )
-_DROPPED = frozenset(
-    "\u00ad\u200b\u200c\u200d\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+# What no reader sees: controls, formats (joiners, bidi marks, tags), halves of pairs, private use, selectors.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 
 
 @dataclass(frozen=True)
@@ -126,15 +126,22 @@ def normalised(text: str) -> tuple[str, array[int]]:
     plain = text.translate(_ALIKE)
     quote_marks = {match.start(1) for match in re.finditer(r"(?m)^[ \t]*(>)", text)}
     for offset, char in enumerate(plain):
-        if char in _DROPPED or offset in quote_marks:
-            continue
         if char.isspace():
             if chars and chars[-1] == " ":
                 continue
             char = " "
+        elif offset in quote_marks or _is_unseen(char):
+            continue
         chars.append(char)
         offsets.append(offset)
     return "".join(chars), offsets
+
+
+def _is_unseen(char: str) -> bool:
+    if char.isascii():
+        return not char.isprintable()
+    is_selector = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return is_selector or unicodedata.category(char) in _UNSEEN
 
 
 def read_sources(paths: Sequence[Path]) -> Iterator[Source]:

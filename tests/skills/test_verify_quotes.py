@@ -45,6 +45,13 @@ def test_quotes_of_a_text_are_found_or_missing(verify_quotes, source, report, st
     assert result["passed"] == ("missing" not in statuses)
 
 
+def test_text_that_nobody_sees_does_not_hide_a_quote(verify_quotes, source):
+    source.write_text(
+        "Short\u200b sentences.\U000e0041\U000e0042 One\x1b[0m idea\ufe0f each.", encoding="utf-8"
+    )
+    assert verify_quotes.verify("“sentences. One[0m idea each”", [str(source)])["counts"]["normalised"] == 1
+
+
 def test_place_of_a_quote_is_named(verify_quotes, source):
     (quote,) = verify_quotes.verify("“after the third flood”", [str(source.parent)])["quotes"]
     assert (quote["source"], quote["line"]) == (source.as_posix(), 2)

@@ -21,6 +21,12 @@ _SHELL = r"(?:sudo\s+(?:-\S+\s+)*)?(?:\w+=\S+\s+)*(?:/usr)?(?:/bin/)?(?:env\s+)?
 # `| python3 -c ...` and `| python3 -m json.tool` read the stream as data; a bare interpreter runs it.
 _INTERPRETER = r"(?:sudo\s+)?(?:python[23]?|perl|ruby|node|php)\b\s*-?\s*(?=$|[;&|)\"'`])"
 _RUN = rf"(?:{_SHELL}|{_INTERPRETER})"
+_HERE_DOCUMENT = re.compile(r"<<-?\s*([\"']?)(\w+)\1")
+_FED_TO_SHELL = re.compile(rf"(?:^|[;&|]\s*){_SHELL}[^;&|]*<<|<<[^|]*\|\s*{_RUN}")
+_SAYS = re.compile(
+    r"(?:>&2\s*)?(?:echo|printf|print|say|die|fail|abort|warn|warning|error|err|info|log\w*|note|msg|usage)\b"
+)
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
 _DECODE = r"(?:base64\s+(?:-\w+\s+)*(?:-d|-D|--decode)\b|openssl\s+(?:enc\s+)?-?base64\s+-d\b|xxd\s+(?:-\w+\s+)*-r\b|base32\s+-d\b)"
 
 _DOWNLOAD_AND_RUN = [
@@ -96,6 +102,22 @@ def command_findings(commands: Iterable[Command]) -> Iterator[Finding]:
         yield from _edits_agent(command)
 
 
+def script_commands(name: str, lines: Iterable[tuple[int, str]]) -> Iterator[Command]:
+    """The command lines of a shell script. What it only prints, or writes as a here document, is an example."""
+    end = ""
+    body_runs = False
+    for number, text in logical_lines(lines):
+        if end:
+            if text.strip() == end:
+                end = ""
+            else:
+                yield Command(text, name, number, "script" if body_runs else "example")
+            continue
+        if match := _HERE_DOCUMENT.search(text):
+            end, body_runs = match[2], bool(_FED_TO_SHELL.search(text))
+        yield Command(text, name, number, "example" if _only_says(text) else "script")
+
+
 def running_findings(command: Command) -> Iterator[Finding]:
     """Only what is run unseen: for prose, where a path or a file name is no command."""
     yield from _runs_a_download(command, {})
@@ -116,6 +138,13 @@ def logical_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]
         joined = ""
     if joined:
         yield begin, bounded(joined).strip()
+
+
+def _only_says(text: str) -> bool:
+    """Whether a line prints its quoted texts and does nothing else."""
+    return bool(_SAYS.match(text)) and not re.search(
+        r"[|;&<>`]|\$\(", _QUOTED.sub("", text).replace(">&2", "")
+    )
 
 
 def _runs_a_download(command: Command, downloaded: dict[str, str]) -> Iterator[Finding]:

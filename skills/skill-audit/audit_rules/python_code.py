@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from audit_rules import commands, places
 from audit_rules.finding import Finding, Severity, excerpt
@@ -63,6 +64,7 @@ def parsed(file: TextFile) -> ast.Module | None:
         return None
 
 
+@lru_cache(maxsize=512)  # three rules ask for each file; the value is shared, so nobody may change it
 def python_use(file: TextFile) -> PythonUse:
     """Network modules that are imported and environment variables that are read by a literal name."""
     use = PythonUse()
@@ -94,9 +96,10 @@ def python_findings(file: TextFile, *, is_example: bool = False) -> Iterator[Fin
                 "no Python that can be parsed here",
             )
         return
-    names = _assigned(tree)
+    nodes = list(ast.walk(tree))
+    names = _assigned(nodes)
     has_network = bool(python_use(file).network)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             for rule, severity, why in _call_findings(node, names, has_network=has_network):
                 yield _finding(file, node, rule, severity, why)
@@ -184,10 +187,10 @@ def _variable(node: ast.AST) -> str | None:
     return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
 
 
-def _assigned(tree: ast.Module) -> dict[str, ast.expr]:
+def _assigned(nodes: list[ast.AST]) -> dict[str, ast.expr]:
     return {
         target.id: node.value
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
