@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,18 @@ def test_a_path_is_taken_as_it_is_and_its_folders_are_made(tmp_path: Path) -> No
 def test_asking_an_empty_workspace_for_tallies_writes_nothing(tmp_path: Path) -> None:
     assert UsageStore(tmp_path / "new").tallies().n_records == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_recording_and_notes_load_no_heavy_package(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from orchestrator import UsageStore; import orchestrator.memory.notes;"
+        "UsageStore(sys.argv[1]).record(skill='a');"
+        "print(*{'tinydb', 'pydantic', 'jsonschema', 'rich', 'yaml', 'asyncio'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
 
 
 def test_an_unknown_field_is_named_with_the_closest_one_and_nothing_is_written(tmp_path: Path) -> None:
