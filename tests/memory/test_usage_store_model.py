@@ -121,10 +121,13 @@ class UsageStoreAgainstAList(RuleBasedStateMachine):
         assert self.store.tallies() == self.expected()
 
     def teardown(self) -> None:
-        if hasattr(self, "root"):
+        if not hasattr(self, "root"):
+            return
+        try:
             assert self.store.tallies() == self.expected()
             self.store.rebuild()
             assert self.store.tallies() == self.expected()
+        finally:
             shutil.rmtree(self.root)
 
     def expected(self) -> Tallies:
