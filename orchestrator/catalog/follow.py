@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ast
 from collections import ChainMap
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.catalog.arguments import read_argument
-from orchestrator.catalog.literals import COMPUTED, Literals
-from orchestrator.catalog.parsers import ABSENT, Blocks, Commands, Exclusive, Group, Parser, fits
+from orchestrator.catalog.building import Builder, Tracked
+from orchestrator.catalog.literals import Literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from orchestrator.catalog.parsers import Blocks, Parser
 
 MAX_CALLS = 300
 """Calls of a script's own functions that are followed; a script that builds a parser makes a few."""
@@ -44,7 +45,6 @@ class Marker:
 
 Scope = ChainMap[str, Any]
 MODULE: Final = Marker("")
-Tracked = Parser | Commands | Group
 
 
 def read_parser(tree: ast.Module) -> tuple[Parser | None, tuple[str, ...]]:
@@ -68,11 +68,12 @@ class _Walk:
         self._literals = Literals(tree)
         self._scope: Scope = ChainMap()
         self._functions: list[Function] = []
-        self._blocks: Blocks = ()
+        self.blocks: Blocks = ()
         self._followed: dict[tuple[Any, ...], Any] = {}
         self._depth = 0
+        self._builder = Builder(self)
 
-    # What `arguments.Source` asks for.
+    # What `building.Site` asks for.
 
     def read(self, node: ast.expr) -> Any:
         return self._literals.read(node)
@@ -111,11 +112,11 @@ class _Walk:
             case ast.Import() | ast.ImportFrom():
                 self._import(node)
             case ast.Assign(targets=targets, value=value):
-                self._bind(targets, self._value(value))
+                self._bind(targets, self.value(value))
             case ast.AnnAssign(target=target, value=ast.expr() as value):
-                self._bind([target], self._value(value))
+                self._bind([target], self.value(value))
             case ast.Return(value=ast.expr() as value):
-                self._return(self._value(value))
+                self._return(self.value(value))
             case ast.If(test=test, body=body, orelse=orelse):
                 self._if(node, test, body, orelse)
             case ast.Try() | ast.TryStar():
@@ -124,7 +125,7 @@ class _Walk:
                     self._body([statement for handler in node.handlers for statement in handler.body])
             case ast.With() | ast.AsyncWith():
                 for item in node.items:
-                    self._value(item.context_expr)
+                    self.value(item.context_expr)
                 self._body(node.body)
             case _:
                 self._other(node)
@@ -134,7 +135,7 @@ class _Walk:
             self._scope.maps[0].setdefault("return", value)  # no name can be `return`
 
     def _if(self, node: ast.If, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
-        self._value(test)
+        self.value(test)
         if ast.unparse(test) in ("__name__ == '__main__'", "'__main__' == __name__"):
             self._body(body)
             return
@@ -144,12 +145,12 @@ class _Walk:
 
     def _other(self, node: ast.AST) -> None:
         """A loop, a `match` or a statement that holds no others: its parts may run or not."""
-        with self._uncertain(node) if isinstance(node, _UNCERTAIN) else _certain():
+        with self._uncertain(node) if isinstance(node, _UNCERTAIN) else nullcontext():
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.stmt):
                     self._statement(child)
                 elif isinstance(child, ast.expr):
-                    self._value(child)
+                    self.value(child)
                 else:
                     self._other(child)
 
@@ -184,11 +185,11 @@ class _Walk:
             elif isinstance(target, ast.Tuple | ast.List):
                 self._bind(target.elts, None)
             else:
-                self._value(target)
+                self.value(target)
 
     # Expressions.
 
-    def _value(self, node: ast.expr) -> Any:
+    def value(self, node: ast.expr) -> Any:
         """What an expression is, as far as argparse is concerned; None for everything else."""
         match node:
             case ast.Name():
@@ -196,16 +197,16 @@ class _Walk:
             case ast.Attribute():
                 known = self._looked_up(node, self._scope)
                 if known is None:
-                    self._value(node.value)
+                    self.value(node.value)
                 return known
             case ast.Call():
                 return self._call(node)
             case ast.NamedExpr(target=target, value=value):
-                found = self._value(value)
+                found = self.value(value)
                 self._bind([target], found)
                 return found
             case ast.Await(value=value):
-                return self._value(value)
+                return self.value(value)
         self._other(node)
         return None
 
@@ -221,14 +222,14 @@ class _Walk:
         target: Any = None
         if isinstance(node.func, ast.Attribute):
             target = self._looked_up(node.func, self._scope)
-            owner = None if target is not None else self._value(node.func.value)
+            owner = None if target is not None else self.value(node.func.value)
         else:
-            target = self._value(node.func)
+            target = self.value(node.func)
         given = self._given(node)
         if isinstance(owner, Tracked):
-            return self._method(owner, node.func.attr, node)  # type: ignore[attr-defined]  # an Attribute
+            return self._builder.call(owner, node.func.attr, node)  # type: ignore[attr-defined]  # an Attribute
         if target == Marker("ArgumentParser"):
-            parser = self._new_parser(node)
+            parser = self._builder.new_parser(node)
             self.roots.append(parser)
             return parser
         if isinstance(target, Function):
@@ -239,9 +240,9 @@ class _Walk:
 
     def _given(self, node: ast.Call) -> dict[str | int, Any]:
         """The call's arguments: each expression is evaluated here, once."""
-        given: dict[str | int, Any] = {index: self._value(value) for index, value in enumerate(node.args)}
+        given: dict[str | int, Any] = {index: self.value(value) for index, value in enumerate(node.args)}
         for index, keyword in enumerate(node.keywords):
-            given[keyword.arg or -1 - index] = self._value(keyword.value)
+            given[keyword.arg or -1 - index] = self.value(keyword.value)
         return given
 
     def _follow(self, function: Function, parameters: dict[str, Any]) -> Any:
@@ -262,125 +263,13 @@ class _Walk:
         self._scope = scope
         return value
 
-    # Calls of argparse's own methods.
-
-    def _method(self, owner: Tracked, name: str, node: ast.Call) -> Any:
-        parser = owner.parser if isinstance(owner, Group) else owner
-        if name in _BUILDING and owner.blocks != self._blocks:
-            self.note(node, f"what `{name}` adds is left out: it happens in a loop or under a condition")
-            return Parser(self._blocks) if name == "add_parser" else None
-        if isinstance(parser, Commands):
-            return self._add_parser(parser, node) if name == "add_parser" else None
-        match name:
-            case "add_argument":
-                self._add_argument(owner, parser, node)
-            case "add_argument_group":
-                return Group(self._blocks, parser, owner.exclusive if isinstance(owner, Group) else None)
-            case "add_mutually_exclusive_group":
-                group = Exclusive(self._flag(node, "required"))
-                parser.exclusives.append(group)
-                return Group(self._blocks, parser, group)
-            case "add_subparsers":
-                return self._add_subparsers(parser, node)
-            case "set_defaults":
-                self._set_defaults(parser, node)
-            case "parse_args" | "parse_known_args" | "parse_intermixed_args" | "parse_known_intermixed_args":
-                parser.is_asked = True
-                if "known" in name:
-                    self.note(node, "it also takes arguments that it does not declare")
-            case _ if name.startswith("_") or name == "register":
-                self.note(node, f"what `{name}` does to the parser is not read")
-        return None
-
-    def _add_argument(self, owner: Tracked, parser: Parser, node: ast.Call) -> None:
-        arguments = read_argument(node, parser.prefix_chars, self)
-        if parser.commands is not None and any(argument.option is None for argument in arguments):
-            self.note(node, "a positional argument after the commands is left out")
-            return
-        parser.arguments += arguments
-        if isinstance(owner, Group) and owner.exclusive is not None:
-            owner.exclusive.keywords += [argument.keyword for argument in arguments]
-
-    def _add_subparsers(self, parser: Parser, node: ast.Call) -> Commands:
-        dest = self._text(node, "dest")
-        taken = {argument.keyword for argument in parser.arguments}
-        keyword = (dest or ("subcommand" if "command" in taken else "command")).replace("-", "_")
-        parser.commands = Commands(self._blocks, keyword, self._flag(node, "required"))
-        return parser.commands
-
-    def _add_parser(self, commands: Commands, node: ast.Call) -> Parser:
-        parser = self._new_parser(node)
-        name = self.read(node.args[0]) if node.args else COMPUTED
-        aliases: Any = next((self.read(word.value) for word in node.keywords if word.arg == "aliases"), [])
-        if isinstance(name, str):
-            parser.description = parser.description or self._text(node, "help")
-            commands.parsers[name] = parser
-            commands.aliases[name] = aliases if isinstance(aliases, list) else []
-        else:
-            self.note(node, "a command is left out: its name is computed")
-        return parser
-
-    def _new_parser(self, node: ast.Call) -> Parser:
-        parser = Parser(
-            self._blocks,
-            prefix_chars=self._text(node, "prefix_chars") or "-",
-            fromfile_prefix_chars=self._text(node, "fromfile_prefix_chars"),
-            description=self._text(node, "description"),
-        )
-        for keyword in node.keywords:
-            if keyword.arg == "parents":
-                self._inherit(parser, keyword.value)
-            elif keyword.arg is None or keyword.arg in ("argument_default", "conflict_handler"):
-                self.note(node, f"what `{keyword.arg or '**'}` does to the parser is not read")
-        return parser
-
-    def _inherit(self, parser: Parser, node: ast.expr) -> None:
-        parts = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-        for part in parts:
-            parent = self._value(part)
-            if isinstance(parent, Parser):
-                parent.is_parent = True
-                parser.arguments += parent.arguments
-                parser.exclusives += parent.exclusives
-            else:
-                self.note(node, "the arguments of a parent parser can't be read")
-
-    def _set_defaults(self, parser: Parser, node: ast.Call) -> None:
-        for keyword in node.keywords:
-            value = self.read(keyword.value)
-            for index, argument in enumerate(parser.arguments):
-                if argument.keyword == keyword.arg:
-                    usable = (
-                        value is not COMPUTED and argument.how != "count" and fits(value, argument.schema)
-                    )
-                    parser.arguments[index] = replace(argument, default=value if usable else ABSENT)
-                    if not usable:
-                        self.note(node, f"the default of `{argument.keyword}` can't be read")
-
-    def _text(self, node: ast.Call, name: str) -> str:
-        value = next((self.read(keyword.value) for keyword in node.keywords if keyword.arg == name), "")
-        return value if isinstance(value, str) else ""
-
-    def _flag(self, node: ast.Call, name: str) -> bool:
-        return next(
-            (self.read(keyword.value) is True for keyword in node.keywords if keyword.arg == name), False
-        )
-
     @contextmanager
     def _uncertain(self, node: ast.AST) -> Iterator[None]:
-        outside, self._blocks = self._blocks, (*self._blocks, node)
+        outside, self.blocks = self.blocks, (*self.blocks, node)
         yield
-        self._blocks = outside
+        self.blocks = outside
 
 
-_BUILDING = (
-    "add_argument",
-    "add_argument_group",
-    "add_mutually_exclusive_group",
-    "add_subparsers",
-    "add_parser",
-    "set_defaults",
-)
 _NAMES = (
     "ArgumentParser",
     "BooleanOptionalAction",
@@ -404,11 +293,6 @@ _UNCERTAIN = (
     ast.DictComp,
     ast.GeneratorExp,
 )
-
-
-@contextmanager
-def _certain() -> Iterator[None]:
-    yield
 
 
 def _key(node: ast.expr) -> str | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from orchestrator.catalog import index as index_module
 from orchestrator.catalog.discover import discover
+from orchestrator.catalog.index import Index
 from orchestrator.catalog.select import Catalog
+from orchestrator.catalog.walk import find_skills
 from orchestrator.workspace import Workspace
 
 PARSER = "# /// script\n# dependencies = ['rich']\n# ///\nimport argparse\np = argparse.ArgumentParser()\np.add_argument('--n', type=int, default=load())\np.parse_args()\n"
@@ -123,6 +128,21 @@ def test_an_index_that_is_none_is_ignored_and_replaced(workspace: Workspace, con
     (workspace.cache / "skills-index.json").write_bytes(content)
     assert load(workspace) == cold
     assert stored(workspace)["format"] == index_module.FORMAT
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"a": (1, 2)}, {1: "x"}, {"at": datetime.date(2024, 1, 1)}, {"n": math.nan}]
+)
+def test_a_skill_that_json_would_change_is_not_kept(workspace: Workspace, metadata: Any) -> None:
+    [folder, _] = find_skills(workspace.skills).skills
+    skill = load(workspace).skills[0]
+    file = workspace.cache / "own.json"
+    for kept in (skill, replace(skill, metadata=metadata)):
+        index = Index(file, {})
+        index.put(folder, kept, time.time_ns())
+        index.save()
+        assert file.exists() is (kept is skill)
+        file.unlink(missing_ok=True)
 
 
 def _without(entry: dict[str, Any]) -> None:
