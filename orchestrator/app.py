@@ -118,7 +118,9 @@ def plan(request: RunRequest) -> Plan:
     workflow = load_workflow(path, strict=request.strict)
     catalog = open_catalog(workspace)
     skills, unknown = catalog.select(workflow.skills)
-    if problems := [_unknown_skill(workflow, name, catalog) for name in unknown]:
+    broken = [problem for skill in skills for problem in skill.diagnostics if problem.severity == "error"]
+    problems = [_unknown_skill(workflow, name, catalog) for name in unknown]
+    if problems := problems + (broken if workflow.skills is not None else []):
         raise DocumentError(problems)
     environment_factory(request.environment or DEFAULT_ENVIRONMENT)
     inputs = read_inputs(workflow, request.inputs, request.typed)
@@ -133,7 +135,7 @@ def plan(request: RunRequest) -> Plan:
         environment=request.environment or DEFAULT_ENVIRONMENT,
         strategies=tuple(candidates(workflow, request.strategy)),
         strategy=request.strategy,
-        warnings=workflow.warnings,
+        warnings=(*workflow.warnings, *broken),
     )
 
 

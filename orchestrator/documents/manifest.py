@@ -95,7 +95,9 @@ def _manifest(keys: ManifestKeys, folder: Path, located: Located, found: Finding
         if function is not None:
             functions[name] = function
     default = keys.default
-    if default is not None and default not in functions:
+    if default is None and len(keys.functions) == 1:  # there is nothing else that it could mean
+        default = next(iter(functions), None)
+    elif default is not None and default not in functions:
         if default not in keys.functions:
             near = get_close_matches(default, keys.functions, n=1)
             hint = f"did you mean `{near[0]}`?" if near else "name one of `functions:`"
@@ -132,7 +134,7 @@ def _examples(
             found.error(
                 located.line(("examples", number)), f"the example's `{written.function}` is no function", hint
             )
-        elif name is None and keys.default is None:
+        elif name is None and keys.default is None and len(keys.functions) > 1:
             found.error(
                 located.line(("examples", number)),
                 "the example names no function",

@@ -325,18 +325,16 @@ def _outcome(error: BaseException) -> tuple[str, str]:
 def _function(skill: Skill, name: str | None) -> Function | None:
     """The function that is meant; None where the skill itself is, to be run by a model with its text.
 
-    Without a name that is the default, or the only one that the manifest declares: what was merely inferred from a
-    script has to be asked for by name.
+    Without a name that is the default. What was merely inferred from a script has to be asked for by name.
     """
-    declared = [function for function in skill.functions.values() if not function.inferred]
     if name is None and skill.default is None:
-        if len(declared) > 1:
+        if any(not function.inferred for function in skill.functions.values()):
             raise SkillError(
                 f"`{skill.name}` has no default function",
                 kind="invalid",
                 hint=f"call one of: {', '.join(skill.functions)}",
             )
-        return declared[0] if declared else None
+        return None
     wanted = name or skill.default or ""
     if wanted not in skill.functions:
         raise SkillError(

@@ -296,3 +296,14 @@ def test_folders_made_for_writing_are_gone_when_nothing_was_written(place):
 def test_a_result_is_json_as_it_stands(place):
     result = place.run("FINAL({'text': 'é', 'n': [1, None, 1.5]})")
     assert json.loads(json.dumps(result.answer)) == {"text": "é", "n": [1, None, 1.5]}
+
+
+def test_a_skill_with_a_broken_manifest_stops_the_workflow_that_names_it_and_only_that(place):
+    text = (place.root / "skills/maths/manifest.yaml").read_text().replace("maths.py:again", "maths.py:missing")
+    (place.root / "skills/maths/manifest.yaml").write_text(text)
+    with pytest.raises(DocumentError) as caught:
+        place.plan("FINAL(1)", head="skills: [maths]")
+    assert "manifest.yaml" in str(caught.value)
+    assert "missing" in str(caught.value)
+    planned = place.plan("FINAL(1)")
+    assert [warning.severity for warning in planned.warnings] == ["error"]
