@@ -77,12 +77,13 @@ def verify(report: Any, sources: Sequence[str], min_words: int = 3) -> dict[str,
     `report` is Markdown text, or any JSON value: an object with `quote`, `excerpt` or `passage` names a passage, and
     `source`, `file` or `path` beside it the file it must be in; other texts are read as Markdown. `sources` are
     files and folders. Quotes of fewer than `min_words` words in a text are taken for emphasis and left out.
-    Raises FileNotFoundError when no source can be read.
+    Raises FileNotFoundError when there are quotes and no source can be read.
     """
     texts = list(read_sources([Path(source) for source in sources]))
-    if not texts:
+    found = list(passages(report, min_words))
+    if found and not texts:
         raise FileNotFoundError(f"no readable source in {', '.join(sources) or 'an empty list'}")
-    quotes = [_placed(passage, texts) for passage in passages(report, min_words)]
+    quotes = [_placed(passage, texts) for passage in found]
     counts = {
         status: sum(quote["status"] == status for quote in quotes)
         for status in ("exact", "normalised", "missing")

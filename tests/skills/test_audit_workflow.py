@@ -64,6 +64,14 @@ def test_every_skill_is_audited_by_a_call_of_its_own_and_the_checks_hold(workspa
     assert (depths["research-pack"], depths["page-fetcher"]) == (1, 2)
 
 
+def test_workspace_without_any_skill_gets_an_empty_report(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    answer = audit(tmp_path / "work")["answer"]
+    assert (answer["n_skills"], answer["skills"]) == (0, [])
+    assert (tmp_path / "work" / "out" / "skill-audit.md").is_file()
+
+
 def test_folders_that_are_not_there_are_passed_over(workspace):
     answer = audit(workspace, "--input", 'folders=["skills/word-counter", "nowhere"]')["answer"]
     assert [skill["skill"] for skill in answer["skills"]] == ["word-counter"]

@@ -67,6 +67,10 @@ def test_passage_of_a_json_answer_has_to_be_in_the_source_that_it_names(verify_q
     assert result["message"].startswith("1 of 2 quotes")
 
 
+def test_report_without_quotes_passes_without_sources(verify_quotes):
+    assert verify_quotes.verify({"findings": []}, ["nowhere"])["passed"] is True
+
+
 def test_no_readable_source_is_an_error(verify_quotes, tmp_path):
     with pytest.raises(FileNotFoundError, match="no readable source"):
         verify_quotes.verify("“one two three”", [str(tmp_path / "nowhere")])
