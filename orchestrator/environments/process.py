@@ -32,6 +32,19 @@ ISOLATED = ("-P", "-s") if sys.version_info >= (3, 11) else ("-I",)
 """With a clean environment this is `-I`, except that PYTHONHASHSEED is heeded."""
 
 
+N_LOOKS = 20
+
+STARTER = """
+import sys
+from importlib import util
+spec = util.spec_from_file_location("orchestrate_worker", sys.argv[1])
+sys.modules[spec.name] = module = util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.main()
+"""
+"""Does what naming the file does, except that its compiled form is kept: compiling it takes longer than all the rest."""
+
+
 class Process:
     """Workers as plain child processes, weaker than `confined`; see this module's text for what is not covered.
 
@@ -42,7 +55,7 @@ class Process:
     covers = "limits memory and time, passes on no keys; keeps workers from no file and no network"
 
     def __init__(self, python: Sequence[str] = (sys.executable, *ISOLATED)) -> None:
-        self._argv = (*python, str(Path(worker.__file__)))
+        self._argv = (*python, "-c", STARTER, str(Path(worker.__file__)))
 
     async def start(self, spec: WorkerSpec) -> Session:
         """A new worker."""
@@ -94,4 +107,17 @@ class _Child:
         while (code := self._started.poll()) is None:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.05)
+        # What it started goes too. While there is any, the kernel gives the group's number to nobody else.
+        for _ in range(N_LOOKS):
+            if not self._kill_members():
+                break
+            await asyncio.sleep(pause_s)
         return code
+
+    def _kill_members(self) -> bool:
+        """Whether there were any. Killed ones are for others to reap; in a container without an init they stay."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True

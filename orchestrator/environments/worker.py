@@ -46,7 +46,6 @@ from __future__ import annotations
 import ast
 import builtins
 import codecs
-import difflib
 import errno
 import io
 import json
@@ -89,6 +88,7 @@ STDERR_CHARS = 4_000  # the end of a script's standard error
 SHOWN_CHARS = 2_000  # of an expression's value, and of an error's message
 TRACEBACK_CHARS = 8_000
 LINE_WIDTH = 100
+BLOCK_BYTES = 1 << 20  # of a large text that is looked through
 MAX_DEPTH = 200  # of a JSON value
 MAX_INT_BITS = 14_000  # json refuses integers of more than 4,300 digits
 BALLAST_BYTES = 8 << 20
@@ -541,8 +541,16 @@ class Context:
         if not sub:
             raise ValueError("count needs something to look for")
         data, n_found, at = _utf8(sub), 0, self._start
-        while (at := self._map.find(data, at, self._stop)) >= 0:
-            n_found, at = n_found + 1, at + len(data)
+        if any(data.startswith(data[cut:]) for cut in range(1, len(data))):
+            # It can overlap itself, so where a block ends decides what is counted: one by one.
+            while (at := self._map.find(data, at, self._stop)) >= 0:
+                n_found, at = n_found + 1, at + len(data)
+            return n_found
+        while at < self._stop:
+            # Blocks share what may hold the beginning of one that ends in the next.
+            end = min(at + BLOCK_BYTES, self._stop)
+            n_found += self._map[at : min(end + len(data) - 1, self._stop)].count(data)
+            at = end
         return n_found
 
     def startswith(self, prefix: str) -> bool:
@@ -584,7 +592,7 @@ class Context:
         found: list[tuple[int, str]] = []
         number, at = 1, self._start
         while at < self._stop and len(found) < limit:
-            end = self._line_end(min(at + (1 << 20), self._stop))
+            end = self._line_end(min(at + BLOCK_BYTES, self._stop))
             block = self._text(at, end)
             found += _matching_lines(search, block, number, limit - len(found))
             number, at = number + block.count("\n"), end
@@ -1273,6 +1281,8 @@ def _first_line(text: str) -> str:
 
 
 def _closest(name: str, known: Iterable[str]) -> str:
+    import difflib  # here: only a mistake needs it, and where no zygote has it loaded it costs milliseconds
+
     close = difflib.get_close_matches(str(name), list(known), n=1)
     if close:
         return f"; did you mean `{close[0]}`?"
@@ -1836,7 +1846,11 @@ def _tolerant(function: Callable[..., Any]) -> Callable[..., Any]:
     return copied
 
 
-if __name__ == "__main__":
-    # What follows runs as a module of another name: `__main__` is the user's.
-    sys.modules["orchestrate_worker"] = sys.modules["__main__"]
+def main() -> None:
+    """Serve standard input and output."""
+    sys.modules["orchestrate_worker"] = sys.modules[__name__]  # `__main__` is going to be the user's
     serve(os.dup(0), os.dup(1))
+
+
+if __name__ == "__main__":
+    main()

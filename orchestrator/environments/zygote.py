@@ -1,8 +1,8 @@
 """The zygote: a clean process that forks confined workers in milliseconds.
 
-It starts with nothing worth stealing (clean variables, no descriptors but its control socket), imports the common
-standard library once, and then does four things only: fork a worker, reap what ended, kill on request, and end
-when its parent does. It has one thread, holds no data of any run, and is never asked to parse anything from one:
+It starts with nothing worth stealing (clean variables, no descriptors but its control socket) and does few things:
+fork a worker, reap what ended, kill on request, import the common standard library once, and end when its parent
+does. It has one thread, holds no data of any run, and is never asked to parse anything from one:
 what a worker is to be allowed comes over the worker's own stream and is read after the fork.
 
 Control socket (descriptor 0, sequenced packets). `F` + 8 bytes of id, with two descriptors: fork a worker that
@@ -16,60 +16,31 @@ worker is not reaped, so its number can't have become somebody else's.
 
 from __future__ import annotations
 
-import ast  # noqa: F401  (these imports, up to `zoneinfo`, are for the workers, which get them for nothing)
-import base64  # noqa: F401
-import bisect  # noqa: F401
-import collections  # noqa: F401
-import concurrent.futures.thread
 import contextlib
-import copy  # noqa: F401
-import csv  # noqa: F401
-import ctypes  # noqa: F401
-import dataclasses  # noqa: F401
-import datetime  # noqa: F401
-import decimal  # noqa: F401
-import difflib  # noqa: F401
-import enum  # noqa: F401
-import fnmatch  # noqa: F401
-import functools  # noqa: F401
 import gc
-import glob  # noqa: F401
-import hashlib  # noqa: F401
-import heapq  # noqa: F401
-import html  # noqa: F401
-import inspect  # noqa: F401
-import io  # noqa: F401
-import itertools  # noqa: F401
-import json  # noqa: F401
-import linecache  # noqa: F401
-import math  # noqa: F401
-import operator  # noqa: F401
+import importlib
 import os
-import pathlib  # noqa: F401
-import pprint  # noqa: F401
-import random  # noqa: F401
-import re  # noqa: F401
 import resource
 import select
-import shlex  # noqa: F401
-import shutil  # noqa: F401
 import signal
 import socket
-import statistics  # noqa: F401
-import string  # noqa: F401
 import struct
-import subprocess  # noqa: F401
 import sys
-import tempfile  # noqa: F401
-import textwrap  # noqa: F401
-import threading  # noqa: F401
-import time  # noqa: F401
-import traceback  # noqa: F401
-import types
-import typing  # noqa: F401
-import unicodedata  # noqa: F401
-import urllib.parse
 from importlib import util
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator
+
+PRELOADED = (
+    "inspect", "tempfile", "subprocess", "random", "shutil", "pathlib", "datetime", "collections", "itertools", "functools",
+    "dataclasses", "typing", "textwrap", "string", "glob", "fnmatch", "hashlib", "csv", "difflib", "statistics", "copy",
+    "concurrent.futures.thread", "shlex", "html", "urllib.parse", "heapq", "bisect", "base64", "decimal", "pprint",
+    "unicodedata", "asyncio", "uuid", "zoneinfo",
+)  # fmt: skip
+"""What cells often import, the likeliest first. Workers get it for nothing; the zygote loads it while it has nothing
+else to do, so that the first worker does not wait for it."""
 
 _ID = struct.Struct("=cQ")
 
@@ -102,6 +73,9 @@ class Zygote:
         self._parent = os.getppid()
         self._pids: dict[int, int] = {}  # by id
         self._live: dict[int, tuple[int, int]] = {}  # by pid: its id, and where its status goes
+        self._dying: dict[
+            int, tuple[int, int]
+        ] = {}  # by process group: the status of its reaped worker, and where it goes
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake)
@@ -110,13 +84,15 @@ class Zygote:
 
     def serve(self) -> None:
         """Answer until the control socket ends."""
-        gc.collect()
-        gc.freeze()  # what is here now is shared with all workers: their collectors leave these pages alone
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
+        preloaded = iter(PRELOADED)
+        pause_ms = 0
         while True:
-            ready = dict(poll.poll(1000))
+            ready = dict(poll.poll(pause_ms))
+            if not ready and not pause_ms:
+                pause_ms = 0 if _preload(preloaded) else 1000
             if self._woken in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
@@ -165,22 +141,32 @@ class Zygote:
             os._exit(70)  # whatever happened, a worker is never a second zygote
 
     def _reap(self) -> None:
-        while self._live:
+        while self._live or self._dying:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return
+                break
             if ended is None:
-                return
+                break
             if ended.si_pid in self._live:
                 self._kill(ended.si_pid)
             _, status = os.waitpid(ended.si_pid, 0)
-            number, report = self._live.pop(ended.si_pid, (0, -1))
-            if report >= 0:
+            if ended.si_pid in self._live:
+                number, report = self._live.pop(ended.si_pid)
                 self._pids.pop(number, None)
-                with contextlib.suppress(OSError):  # the parent may no longer want to know
-                    os.write(report, str(status).encode())
-                os.close(report)
+                self._dying[ended.si_pid] = (status, report)
+        self._report()
+
+    def _report(self) -> None:
+        """Tell of the workers of which nothing is left. What they started becomes ours to reap, and wakes us as it ends."""
+        for pid, (status, report) in list(self._dying.items()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, 0)
+                continue
+            del self._dying[pid]
+            with contextlib.suppress(OSError):  # the parent may no longer want to know
+                os.write(report, str(status).encode())
+            os.close(report)
 
     def _kill(self, pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -193,6 +179,16 @@ class Zygote:
         os._exit(0)
 
 
+def _preload(names: Iterator[str]) -> bool:
+    """Import the next module, if there is one."""
+    for name in names:
+        importlib.import_module(name)
+        return True
+    gc.collect()
+    gc.freeze()  # what is here now is shared with all workers: their collectors leave these pages alone
+    return False
+
+
 def _hold_low_descriptors() -> None:
     """Have 0, 1 and 2 taken, so that nothing the worker opens lands there."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -200,9 +196,6 @@ def _hold_low_descriptors() -> None:
         if fd != null:
             os.dup2(null, fd)
 
-
-# Used here, so that the imports of submodules above are seen to be meant.
-_PRELOADED = (concurrent.futures.thread, urllib.parse)
 
 if __name__ == "__main__":
     main()

@@ -547,6 +547,17 @@ def test_close_is_idempotent_and_leaves_no_process(rig):
     asyncio.run(run())
 
 
+def test_what_a_dead_worker_started_ends_too(rig):
+    source = """
+        import os, subprocess
+        child = subprocess.Popen(["sleep", "1000"])
+        open("pid", "w").write(str(child.pid))
+        os._exit(3)
+    """
+    assert rig.cell(source, grants=Grants(processes=True)) == "the worker exited with code 3"
+    assert not is_running(int((rig.folder / "scratch-1" / "pid").read_text()))
+
+
 def test_workers_of_a_killed_parent_end(environment, tmp_path):
     program = f"""
         import asyncio, sys

@@ -89,6 +89,8 @@ def test_grep_finds_the_lines_in_which_the_pattern_is(text, pattern, limit):
 
 def test_grep_counts_lines_over_blocks():
     text = "".join(f"line {number}\n" for number in range(1, 300_001))
+    assert context_of(text).count("line 1") == text.count("line 1")
+    assert context_of(text).count("11") == text.count("11")
     assert context_of(text).grep(r"line (7|150000|300000)$") == [
         (7, "line 7"), (150_000, "line 150000"), (300_000, "line 300000")
     ]  # fmt: skip

@@ -3,10 +3,12 @@
 import asyncio
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from orchestrator.environments import session, worker
 from orchestrator.environments.process import Process
 from orchestrator.environments.session import FunctionCall
 from orchestrator.errors import EnvironmentUnavailable
@@ -69,10 +71,28 @@ def test_worker_serves_on_this_python(version, tmp_path):
     assert (function.value, function.failure, expression.value) == ({"n": 3}, None, 1)
 
 
+def test_worker_is_started_by_its_path_alone_too(tmp_path):
+    """As a container or a far machine starts it, with its two streams and nothing else."""
+    spec = WorkerSpec(scratch=tmp_path, cwd=tmp_path)
+    start = session._start_frame(spec)
+    cell = {
+        "kind": "cell",
+        "id": 1,
+        "number": 1,
+        "source": "import os\nos.write(1, b'raw')\nFINAL(2)",
+        "timeout_s": 60,
+    }
+    frames = b"".join(worker.pack(frame, str(tmp_path)) for frame in (start, cell))
+    done = subprocess.run(
+        [sys.executable, "-I", worker.__file__], input=frames, capture_output=True, check=True
+    )
+    assert (done.stderr, b'"answer":2' in done.stdout, done.stdout.count(b'"raw"')) == (b"", True, 1)
+
+
 def test_interpreter_that_is_none_is_told_with_what_it_said(tmp_path):
-    with pytest.raises(EnvironmentUnavailable, match="exited with code 2") as caught:
-        asyncio.run(Process(("/bin/sh", "-x")).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
-    assert "worker.py" in str(caught.value)
+    with pytest.raises(EnvironmentUnavailable, match="exited with code") as caught:
+        asyncio.run(Process(("/bin/sh", "/no/such/script")).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
+    assert "/no/such/script" in str(caught.value)
 
 
 def test_interpreter_that_is_missing_is_told(tmp_path):
