@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from orchestrator.app import Catalog
+    from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Skill
     from orchestrator.workspace import Workspace
 
