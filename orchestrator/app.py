@@ -207,11 +207,10 @@ def find_workflow(path: Path, workspace: Path | str | None = None) -> Path:
 def workspace_of(asked: Path | str | None, workflow: Path = Path()) -> Workspace:
     """The workspace to work in; without a workflow, the one of the working directory. Raises UsageError when the one that was asked for is no folder."""
     if asked is None:
-        inside = (
-            workflow.resolve().is_relative_to(bundled().resolve())
-            and (Path(__file__).parent / "bundled").is_dir()
-        )
-        return find_workspace(*([] if inside else [workflow.parent]), Path.cwd())
+        came_with_us = workflow.resolve().is_relative_to(bundled().resolve())
+        elsewhere = not Path.cwd().is_relative_to(bundled().resolve())
+        # A workflow of the package works on the folder it is called from: where it lies is nobody's workspace.
+        return find_workspace(*([] if came_with_us and elsewhere else [workflow.parent]), Path.cwd())
     root = Path(asked).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise UsageError(f"the workspace `{root}` is no folder", hint="name a folder with --workspace DIR")

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import BudgetExhausted, CallError, Denied, SkillError
+from orchestrator.errors import BudgetExhausted, CallError, SkillError
 from orchestrator.runs import skills
 from orchestrator.runs.call import Call, described
 from orchestrator.runs.context import recorded
@@ -193,10 +193,6 @@ class Server:
         began = time.monotonic()
         try:
             value = work()
-        except Denied as error:
-            refused = CallError(str(error), kind="denied", hint=error.hint)
-            _finished(self.parts, call, None, began, error=refused)
-            raise refused from error
         except CallError as error:
             _finished(self.parts, call, None, began, error=error)
             raise

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from orchestrator.errors import UsageError, WorkspaceError
+from orchestrator.errors import UsageError
+from orchestrator.memory.files import workspace_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ class Journal:
                 folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise workspace_error(folder / FILE_NAME, error) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -148,7 +149,7 @@ class Journal:
                 written += os.write(self._fd, line[written:])
         except OSError as error:
             os.ftruncate(self._fd, start)  # a torn line would hide the events that a resumed run appends
-            raise _unwritable(self.folder, error) from error
+            raise workspace_error(self.folder / FILE_NAME, error) from error
         self._unsynced = True
 
 
@@ -164,7 +165,7 @@ def keep_blob(folder: Path, data: bytes) -> Path:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise _unwritable(folder.parent, error) from error
+        raise workspace_error(path, error) from error
     return path
 
 
@@ -252,10 +253,3 @@ def _is_reference(value: Any) -> bool:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _unwritable(folder: Path, error: OSError) -> WorkspaceError:
-    return WorkspaceError(
-        f"can't write the run's record in `{folder}`: {error.strerror}",
-        hint="free space or choose another workspace with --workspace DIR",
-    )

@@ -6,7 +6,7 @@ import shutil
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import WorkspaceError
+from orchestrator.memory.files import workspace_error
 from orchestrator.memory.notes import Notes
 from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
@@ -75,10 +75,7 @@ def _writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, mode=0o700)
         (folder / "blobs").mkdir()
     except OSError as error:
-        raise WorkspaceError(
-            f"can't write in the workspace: `{error.filename}`: {error.strerror}",
-            hint="make it writable, or choose another one with --workspace DIR",
-        ) from error
+        raise workspace_error(folder, error) from error
     try:
         yield
     finally:

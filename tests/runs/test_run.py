@@ -274,7 +274,7 @@ def test_a_workspace_that_can_not_be_written_is_said_before_anything_runs(place)
     planned = place.plan("FINAL(1)")
     (place.root / "memory").rename(place.root / "memory-of-before")
     (place.root / "memory").write_text("a file, not a folder")
-    with pytest.raises(WorkspaceError, match="can't write in the workspace"):
+    with pytest.raises(WorkspaceError, match="can't write"):
         asyncio.run(app.execute(planned))
 
 
