@@ -9,18 +9,16 @@ import traceback
 from pathlib import Path
 
 from orchestrator.errors import DocumentError, InputError, OrchestratorError
-from orchestrator.interfaces.terminal import clean, plural, say
+from orchestrator.interfaces.terminal import clean, say
 
 
 def report(error: OrchestratorError) -> int:
     """Print an error with its hint, or all problems that it carries; the value is the exit code."""
     if isinstance(error, DocumentError | InputError):
-        n_errors = sum(problem.severity == "error" for problem in error.problems)
-        what = "the inputs do not fit" if isinstance(error, InputError) else "the file can't be used"
-        say(f"error: {what}: {plural(n_errors, 'problem')}\n")
-        say(clean("\n".join(map(str, error.problems))))
-    else:
-        say(f"error: {clean(str(error))}")
+        for problem in error.problems:
+            say(clean(f"error: {problem}" if problem.severity == "error" else str(problem)))
+        return error.exit_code
+    say(f"error: {clean(str(error))}")
     if error.hint:
         say(f"\nhint: {clean(error.hint)}")
     return error.exit_code

@@ -139,8 +139,7 @@ def test_files_that_cannot_run_exit_2_with_their_name(
     path.mkdir() if content is None else path.write_bytes(content)
     done = orchestrate("bad.md")
     assert (done.stdout, done.returncode) == ("", 2)
-    assert done.stderr.startswith("error: the file can't be used: ")
-    assert "bad.md" in done.stderr.partition("\n\n")[2]
+    assert done.stderr.startswith("error: bad.md:")
 
 
 def test_unknown_environment_strategy_and_limit_are_usage_errors(
