@@ -87,11 +87,12 @@ class CellDone:
 
 @dataclass(frozen=True, slots=True)
 class FunctionDone:
-    """How a function ended; `value` is None when it failed."""
+    """How a function ended; `value` is None when it failed. `loaded`: its file could be imported and has it."""
 
     value: Any
     output: Output
     failure: Failure | None
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,12 @@ def cell_done(frame: dict[str, Any]) -> CellDone:
 
 def function_done(frame: dict[str, Any]) -> FunctionDone:
     """Read the `done` frame of a function."""
-    return FunctionDone(value=frame.get("value"), output=_output(frame), failure=failure(frame))
+    return FunctionDone(
+        value=frame.get("value"),
+        output=_output(frame),
+        failure=failure(frame),
+        loaded=part(frame, "loaded", bool),
+    )
 
 
 def script_done(frame: dict[str, Any]) -> ScriptDone:

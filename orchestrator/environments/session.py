@@ -103,7 +103,7 @@ class Session:
         self._scratch = str(spec.scratch)
         self._leash = leash
         self._reader, self._writer = streams
-        self._texts: dict[str, TextFile] = {}  # all that the worker was given, by sha256
+        self._texts: dict[str, list[TextFile]] = {}  # all that the worker was given, by sha256
         self._n_requests = 0
         self._lost = ""  # why it can't be asked any more
         self._ending: asyncio.Task[int] | None = None
@@ -173,6 +173,9 @@ class Session:
         try:
             async with asyncio.timeout(timeout_s + GRACE_S):
                 return await request.run({**frame, "id": self._n_requests, "timeout_s": timeout_s})
+        except _ServeRaised as raised:
+            await self._end("the worker was ended because a call of it ended the run")
+            raise raised.error from raised.error.__cause__
         except TimeoutError:
             await self._end(
                 f"the worker did not stop within {GRACE_S:g} s of its deadline ({timeout_s:g} s) and was killed"
@@ -205,19 +208,19 @@ class Session:
         return worker.unpack(await self._reader.readexactly(length), self._scratch, self._special)
 
     def _packed(self, frame: dict[str, Any]) -> bytes:
-        # The common frame holds nothing special, and copying it to find that out would cost more than sending it.
+        # The common frame holds nothing special, and copying it to find that out would cost more than encoding it.
         try:
-            data = worker.pack(frame, self._scratch)
+            body = worker.encoded(frame)
         except TypeError:
-            data = b""
-        if data and b'"$' not in data:
-            return data
-        self._remember(frame)
-        return worker.pack(frames.wire(frame), self._scratch)
+            body = b'"$'
+        if b'"$' in body:
+            self._remember(frame)
+            body = worker.encoded(frames.wire(frame))
+        return worker.framed(body, self._scratch)
 
     def _remember(self, value: Any) -> None:
         if isinstance(value, TextFile):
-            self._texts[value.sha256] = value
+            self._texts.setdefault(value.sha256, []).append(value)
         elif isinstance(value, list | tuple):
             for item in value:
                 self._remember(item)
@@ -229,16 +232,11 @@ class Session:
         """What a marker in a worker's frame stands for: only a text that this worker was given."""
         if key != "$text" or not isinstance(fields, dict):
             raise BadFrame(f"a `{key}` that is none")
-        given = self._texts.get(frames.part(fields, "sha256", str))
         offset, n_bytes = frames.part(fields, "offset", int), frames.part(fields, "n_bytes", int)
-        if (
-            given is None
-            or offset < given.offset
-            or n_bytes < 0
-            or offset + n_bytes > given.offset + given.n_bytes
-        ):
-            raise BadFrame("a reference to a text that it was not given")
-        return TextFile(given.path, n_bytes, given.sha256, offset)
+        for given in self._texts.get(frames.part(fields, "sha256", str), ()):
+            if given.offset <= offset <= offset + n_bytes <= given.offset + given.n_bytes:
+                return TextFile(given.path, n_bytes, given.sha256, offset)
+        raise BadFrame("a reference to a text that it was not given")
 
     async def _end(self, reason: str | None) -> None:
         """Kill the worker and wait for it. Without a reason it ended by itself, and its exit code tells why."""
@@ -310,15 +308,30 @@ class _Request:
             raise late
         try:
             async with asyncio.timeout_at(self._wake_at) as deadline:
-                return await self._serve(fn, arguments)
+                return await self._shielded(fn, arguments)
         except TimeoutError:
-            if deadline.expired():
-                raise late from None
-            raise
+            assert deadline.expired()
+            raise late from None
 
     async def _noted(self, fn: str, arguments: dict[str, Any]) -> None:
         with contextlib.suppress(CallError):  # nobody waits for an answer
-            await self._serve(fn, arguments)
+            await self._shielded(fn, arguments)
+
+    async def _shielded(self, fn: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return await self._serve(fn, arguments)
+        except CallError:
+            raise
+        except Exception as error:  # noqa: BLE001  (any of them, so that a ConnectionError of theirs is none of our stream)
+            raise _ServeRaised(error) from None
+
+
+class _ServeRaised(Exception):
+    """Carries what `serve` raised past our own handling of timeouts and lost streams."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> Session:

@@ -17,7 +17,7 @@ a `kind`. Version 1:
       start {scratch, cwd, env, limits, grants, blobs}         first, once
       init {id, variables, skills, seed}                       done {failure}
       cell {id, number, source, timeout_s}                     done {output, failure, answered, answer, partial}
-      function {id, file, folder, name, arguments, timeout_s}  done {output, failure, value}
+      function {id, file, folder, name, arguments, timeout_s}  done {output, failure, value, loaded}
       script {id, argv, stdin, cwd, env, timeout_s}            done {returncode, stdout, stderr, truncated, late}
       expression {id, source, names, timeout_s}                done {failure, value, shown, truth}
       reply {id, value} or {id, error}
@@ -109,9 +109,21 @@ class BadFrame(ValueError):
 
 def pack(frame: Frame, scratch: str) -> bytes:
     """Bytes of a frame, header included; a frame that is too large is put into a file of `scratch`."""
-    body = _json(frame)
+    return framed(encoded(frame), scratch)
+
+
+def encoded(frame: Frame) -> bytes:
+    """Body of a frame. Raises TypeError for what is no JSON."""
+    try:
+        return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
+        return json.dumps(frame, separators=(",", ":")).encode()
+
+
+def framed(body: bytes, scratch: str) -> bytes:
+    """A body with its header; one that is too large for the stream is kept in a file of `scratch`."""
     if len(body) > FRAME_BYTES:
-        body = _json({"kind": "file", "name": _keep_frame(body, scratch)})
+        body = encoded({"kind": "file", "name": _keep_frame(body, scratch)})
     return _HEADER.pack(len(body)) + body
 
 
@@ -136,13 +148,6 @@ def escaped(key: str) -> bool:
     return key[:1] == "$" and _MARKER.fullmatch(key) is not None
 
 
-def _json(value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
 def _parsed(body: bytes, special: Special) -> Frame:
     def hook(part: Frame) -> Any:
         if len(part) == 1:
@@ -156,6 +161,8 @@ def _parsed(body: bytes, special: Special) -> Frame:
     try:
         # The hook costs a Python call for each object; most frames hold no `$`.
         frame = json.loads(body, object_hook=hook if b'"$' in body else None)
+    except BadFrame:  # what `special` has to say
+        raise
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"a frame that is no JSON: {error}") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str):
@@ -1581,10 +1588,11 @@ class Worker:
     def _function(self, request: Frame) -> Frame:
         folder = request["folder"]
         self._capture.begin("output")
-        result = []
+        result, loaded = [], []
 
         def work() -> None:
             function = self._functions.get(request["file"], folder, request["name"])
+            loaded.append(function)
             value = _applied(function, FunctionContext(self._calls, self._skills), request["arguments"])
             try:
                 result.append(json_value(value))
@@ -1592,7 +1600,8 @@ class Worker:
                 raise TypeError(f"`{request['name']}` returned what is no JSON value: {error}") from None
 
         failure = self._guarded(request, folder, work)
-        return {"output": self._capture.end(), "failure": failure, "value": result[0] if result else None}
+        value = result[0] if result else None
+        return {"output": self._capture.end(), "failure": failure, "value": value, "loaded": bool(loaded)}
 
     def _expression(self, request: Frame) -> Frame:
         self._capture.begin("output")

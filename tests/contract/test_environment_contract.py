@@ -309,7 +309,7 @@ def test_threads_may_print(rig):
     source = """
         from concurrent.futures import ThreadPoolExecutor
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda n: print(f"line {n}"), range(500)))
+            list(pool.map(lambda n: print(f"line {n}\\n", end=""), range(500)))
     """
     assert sorted(printed(rig.cell(source)).split("\n")[:-1]) == sorted(f"line {n}" for n in range(500))
 
@@ -424,19 +424,38 @@ def test_notes_arrive_in_order(rig):
     assert rig.parent.asked == [("log", {"text": str(n)}) for n in range(50)]
 
 
-def test_error_that_ends_the_run_passes_through_and_ends_the_worker(rig):
-    async def exhausted(fn, arguments):
-        raise BudgetExhausted("calls", 5, 5)
+@pytest.mark.parametrize(
+    "error", [BudgetExhausted("calls", 5, 5), TimeoutError("theirs"), ConnectionResetError(), EOFError()]
+)
+def test_error_that_ends_the_run_passes_through_and_ends_the_worker(rig, error):
+    async def raising(fn, arguments):
+        raise error
 
     async def run():
         session = await rig.start()
-        with pytest.raises(BudgetExhausted):
-            await session.cell(Cell(1, "llm_query('q')"), exhausted, LONG_S)
+        with pytest.raises(type(error)) as caught:
+            await session.cell(Cell(1, "llm_query('q')"), raising, LONG_S)
+        assert caught.value is error
         assert not session.alive
         with pytest.raises(WorkerLost):
-            await session.cell(Cell(2, "1"), exhausted, LONG_S)
+            await session.cell(Cell(2, "1"), raising, LONG_S)
 
     asyncio.run(run())
+
+
+def test_reference_to_a_text_that_was_not_given_ends_the_worker(rig, tmp_path):
+    path = tmp_path / "text"
+    path.write_text("secret")
+    forged = f"""
+        import sys
+        worker = sys.modules["orchestrate_worker"]
+        rlm_query("q", context=worker.Context({str(path)!r}, "made up"))
+    """
+    grants = Grants(read=(path,))
+    assert (
+        rig.cell(forged, grants=grants)
+        == "the worker sent a reference to a text that it was not given, and was killed"
+    )
 
 
 # ------------------------------------------------------------------------------------- deadlines and death
