@@ -123,6 +123,11 @@ class Skill:
     metadata: Mapping[str, Any] = field(default_factory=dict)  # the frontmatter's other keys, as read
 
     @property
+    def path(self) -> Path:
+        """The skill's folder: what is called `path` of a workflow is `folder` here."""
+        return self.folder
+
+    @property
     def attribute(self) -> str:
         """The name it has on `skills` in a REPL: `-` becomes `_`."""
         return self.name.replace("-", "_")

@@ -72,7 +72,7 @@ class Server:
     async def _skill_run(self, request: dict[str, Any]) -> Any:
         skill, script = self._find(request["skill"]), request["script"]
         argv, options = list(request.get("argv", ())), dict(request.get("options", {}))
-        words = [*argv, *skills.script_argv(skill.scripts.get(script), options)] if options else argv
+        words = [*argv, *skills.script_argv(skill, script, options)] if options else argv
         call = self._child("skill", f"{skill.name}/{script}", {"argv": argv, **options})
 
         async def work(_: Slot) -> Any:
@@ -95,7 +95,7 @@ class Server:
 
     async def _function(self, skill: Skill, function: Function, arguments: dict[str, Any]) -> Any:
         name = f"{skill.name}.{function.name}"
-        arguments = skills.checked_arguments(skill, function.name, function.input, arguments)
+        arguments = skills.checked_arguments(skill, function, arguments)
         call = self._child("skill", name, arguments)
         await self._approved(skill, function.name, arguments, marked=function.approval)
 

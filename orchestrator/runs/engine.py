@@ -109,7 +109,8 @@ class Engine:
         best = self._tried[-1]
         if best.succeeded:
             return self._result("answered", "", 0)
-        return self._result("failed", best.attempt.message, 1)
+        broken_file = not best.answered and best.attempt.outcome == "invalid"
+        return self._result("failed", best.attempt.message, 2 if broken_file else 1)
 
     async def solve(
         self, call: Call, workflow: Workflow, inputs: dict[str, Any], scope: Mapping[str, Skill]
@@ -158,10 +159,12 @@ class Engine:
         if observation is None or not observation.answered:
             error = observation.error if observation is not None else None
             message = f"{NO_ANSWER}: {error}" if error else f"{NO_ANSWER}: end one with `FINAL(value)`"
-            return Tried(Attempt(strategy.name, "error", usage=spent, message=message))
+            broken = observation is not None and observation.broken_skill
+            outcome: Outcome = "invalid" if broken else "error"
+            return Tried(Attempt(strategy.name, outcome, usage=spent, message=message))
         checks = await self._checked(task, observation.answer)
-        outcome, message = _judged(checks)
-        return Tried(Attempt(strategy.name, outcome, tuple(checks), spent, message), True, observation.answer)
+        judged, message = _judged(checks)
+        return Tried(Attempt(strategy.name, judged, tuple(checks), spent, message), True, observation.answer)
 
     async def _loop(self, strategy: Strategy, repl: Repl) -> Observation | None:
         observation, n_errors, limit = None, 0, self._parts.ledger.limits.errors

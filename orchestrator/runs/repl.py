@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import CallError, WorkerLost
 from orchestrator.runs.call import canonical
 from orchestrator.runs.context import recorded
+from orchestrator.runs.skills import BROKEN
 from orchestrator.runs.table import skill_table
 from orchestrator.strategies.strategy import Observation
 
@@ -35,6 +36,7 @@ class Recording:
 
     cell: Cell
     results: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    broken: set[str] = field(default_factory=set)  # what skills with errors in their own files said
 
 
 class Repl:
@@ -88,7 +90,13 @@ class Repl:
             self._recordings.append(recording)
         self.partial = done.partial
         error = None if done.failure is None else f"{done.failure.type}: {done.failure.message}"
-        return Observation(note + shown(done), error, done.answered and done.failure is None, done.answer)
+        return Observation(
+            note + shown(done),
+            error,
+            done.answered and done.failure is None,
+            done.answer,
+            done.failure is not None and done.failure.message in recording.broken,
+        )
 
     async def _run(self, cell: Cell, recording: Recording) -> CellDone:
         server = self._server
@@ -99,6 +107,8 @@ class Repl:
                 value = await server(fn, arguments)
             except CallError as error:
                 kept.append(error)
+                if error.error_kind in BROKEN:
+                    recording.broken.add(str(error))
                 raise
             if fn not in NOT_RECORDED:
                 kept.append(value)

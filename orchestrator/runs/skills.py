@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog.argv import to_argv
+from orchestrator.catalog.argv import branch_of, to_argv
 from orchestrator.documents.schemas import compiled
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.environments.session import FunctionCall, ScriptCall
@@ -24,9 +24,12 @@ from orchestrator.runs.table import signature, skill_table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.documents.types import Function, Schema, Script, Skill
+    from orchestrator.documents.types import Function, Schema, Skill
     from orchestrator.environments.session import Failure, ScriptDone, Serve
     from orchestrator.runs.parts import Parts
+
+BROKEN = frozenset({"import", "output_schema", "document"})
+"""Kinds of errors that are in a skill's own files, whoever calls it."""
 
 N_TRIES = 3
 """How often an idempotent function is tried when its workers die."""
@@ -78,6 +81,14 @@ async def run_python(
         except WorkerLost as lost:
             if not n_tries:
                 raise _lost(skill, function.name, lost) from lost
+    if done.failure is not None and not done.loaded:
+        raise SkillError(
+            f"`{skill.name}.{function.name}` can't be loaded from `{request.file}`: "
+            f"{done.failure.type}: {done.failure.message}\n{done.failure.traceback}",
+            kind="invalid",
+            error_kind="import",
+            hint=done.failure.hint or "correct the skill's code; `orchestrate skills test` runs its examples",
+        )
     if done.failure is not None:
         raise _failed(skill, function.name, done.failure)
     return done.value
@@ -115,13 +126,20 @@ async def run_function_script(
     if function.style == "stdin-json":
         stdin = json.dumps(arguments, ensure_ascii=False)
         return await run_script(parts, skill, function.entry, [], stdin=stdin, timeout_s=function.timeout_s)
-    argv = script_argv(skill.scripts.get(function.entry), arguments)
+    argv = script_argv(skill, function.entry, arguments)
     return await run_script(parts, skill, function.entry, argv, timeout_s=function.timeout_s)
 
 
-def script_argv(script: Script | None, options: Mapping[str, Any]) -> list[str]:
-    """Command line words for keywords: as the script's own argparse calls say, else `--name value`."""
+def script_argv(skill: Skill, path: str, options: Mapping[str, Any]) -> list[str]:
+    """Command line words for keywords: as the script's own argparse calls say, else `--name value`.
+
+    Raises SkillError for keywords that the script does not take. Its defaults are left to it: a word that says
+    what holds anyway may still contradict another one.
+    """
+    script = skill.scripts.get(path)
     if script is not None and script.input is not None:
+        branch = branch_of(script.input, options)
+        _refuse(skill, path, branch, compiled(branch).problems(dict(options)))
         return to_argv(script.input, options)
     words: list[str] = []
     for name, value in options.items():
@@ -135,22 +153,27 @@ def script_argv(script: Script | None, options: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def checked_arguments(
-    skill: Skill, name: str, schema: Schema | None, arguments: dict[str, Any]
-) -> dict[str, Any]:
-    """The arguments with defaults filled in. Raises SkillError naming path, what was expected and what came."""
-    if schema is None:
+def checked_arguments(skill: Skill, function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with defaults filled in. Raises SkillError naming path, what was expected and what came.
+
+    What was inferred from a script is checked when its command line is made.
+    """
+    if function.input is None or function.inferred:
         return arguments
-    validator = compiled(schema)
+    validator = compiled(function.input)
     filled: dict[str, Any] = validator.with_defaults(arguments)
-    if problems := validator.problems(filled):
+    _refuse(skill, function.name, function.input, validator.problems(filled))
+    return filled
+
+
+def _refuse(skill: Skill, name: str, schema: Schema, problems: Sequence[Any]) -> None:
+    if problems:
         raise SkillError(
             f"`{skill.name}.{name}` was called with arguments that break its schema: {_listed(problems)}",
             kind="invalid",
             error_kind="input_schema",
             hint=f"call it as {signature(name, schema)}",
         )
-    return filled
 
 
 def checked_value(skill: Skill, function: Function, value: Any) -> Any:

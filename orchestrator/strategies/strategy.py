@@ -17,6 +17,7 @@ class Observation:
     error: str | None = None
     answered: bool = False
     answer: Any = None
+    broken_skill: bool = False  # it was ended by a skill whose own files are wrong
 
 
 class Strategy(Protocol):

@@ -299,7 +299,9 @@ def test_a_result_is_json_as_it_stands(place):
 
 
 def test_a_skill_with_a_broken_manifest_stops_the_workflow_that_names_it_and_only_that(place):
-    text = (place.root / "skills/maths/manifest.yaml").read_text().replace("maths.py:again", "maths.py:missing")
+    text = (
+        (place.root / "skills/maths/manifest.yaml").read_text().replace("maths.py:again", "maths.py:missing")
+    )
     (place.root / "skills/maths/manifest.yaml").write_text(text)
     with pytest.raises(DocumentError) as caught:
         place.plan("FINAL(1)", head="skills: [maths]")

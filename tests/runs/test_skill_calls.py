@@ -244,3 +244,31 @@ def test_a_run_can_be_awaited(place):
     path = place.write("plain.md", "# Plain\n\n```repl\nFINAL(7)\n```\n")
     assert asyncio.run(app.arun(path, workspace=place.root)).answer == 7
     assert app.run(str(path)).answer == 7
+
+
+def test_a_skill_whose_file_raises_at_import_ends_the_run_as_an_invalid_file(place):
+    code = place.root / "skills/maths/maths.py"
+    code.write_text("raise RuntimeError('not today')\n" + code.read_text())
+    result = place.run("FINAL(skills.maths(n=1))")
+    assert (result.status, result.exit_code, result.attempts[0].outcome) == ("failed", 2, "invalid")
+    assert f"`maths.double` can't be loaded from `{code}`: RuntimeError: not today" in result.message
+    result = place.run("try: skills.maths(n=1)\nexcept SkillError: FINAL('went on')")
+    assert (result.status, result.exit_code) == ("answered", 0)
+
+
+def test_a_value_that_breaks_its_skills_schema_ends_the_run_as_an_invalid_file(place):
+    result = place.run("FINAL(skills.maths.broken_output(n=1))")
+    assert (result.status, result.exit_code) == ("failed", 2)
+    assert "breaks its output schema" in result.message
+    assert place.run("skills.maths.raises(n=1)").exit_code == 1
+
+
+def test_keywords_that_a_script_does_not_take_are_refused_by_its_argparse_calls(place):
+    message, kind, hint = failed(place, "skills.greet.facts(n='many')")
+    assert kind == "invalid"
+    assert "`greet.facts.py` was called" in message or "expected a whole number" in message
+    assert hint
+    result = place.run(
+        "try: skills.greet.run('facts.py', m=1)\nexcept SubCallError as error: FINAL(str(error))"
+    )
+    assert "`m`" in result.answer
