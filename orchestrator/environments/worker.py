@@ -1520,13 +1520,11 @@ class Worker:
         self,
         channel: Channel,
         deadline: Deadline,
-        start: Frame,
         capture: Capture,
         grants: Grants,
         limit_memory: Callable[[], None],
     ) -> None:
         self._channel, self._deadline = channel, deadline
-        self._scratch = start["scratch"]
         self._capture, self._grants = capture, grants
         self._limit_memory: Callable[[], None] | None = limit_memory
         self._calls = Calls(channel)
@@ -1620,7 +1618,7 @@ class Worker:
         return {"failure": self._guarded(request, CELLS, work), **done}
 
     def _script(self, request: Frame) -> Frame:
-        script = Script(request, self._scratch)
+        script = Script(request, self._channel.scratch)
         failure = self._guarded(request, CELLS, script.run)
         if failure is not None and failure["type"] != "CellTimeout":
             hint = f"\nhint: {failure['hint']}" if failure["hint"] else ""
@@ -1752,7 +1750,7 @@ def serve(read_fd: int, write_fd: int, confine: Callable[[Frame], None] | None =
         "pid": os.getpid(),
     }
     channel.send(hello)
-    Worker(channel, deadline, start, capture, grants, limit_memory).serve()
+    Worker(channel, deadline, capture, grants, limit_memory).serve()
 
 
 def _prepare(start: Frame, deadline: Deadline) -> Capture:
