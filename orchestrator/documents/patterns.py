@@ -1,8 +1,10 @@
-"""Whether a regular expression can take exponential time because it repeats a repetition, as `(a+)+` does.
+"""Whether a regular expression can take exponential time because one round of a repetition can end in several places.
 
-Python's `re` can't be interrupted, so such a pattern in somebody's schema would hang the run. A round of the outer
-repetition is safe where it holds something that is always there and that the inner repetition can't match, as
-the `-` in `[a-z]+(-[a-z]+)*`. A pattern that this can't tell about counts as safe.
+Python's `re` can't be interrupted, so `(a+)+` in somebody's schema would hang the run. A repetition is safe where
+the next character always tells how to go on: within a round and from one round to the next, as in
+`[a-z]+(-[a-z]+)*`. That is what "one-unambiguous" means (Brueggemann-Klein and Wood, 1998). It is asked only inside of
+repetitions, so polynomial time (`a*a*b`) counts as safe; it does not know that `(?i)` makes `a` and `A` one; and it
+refuses some patterns that need a second character to go on, which is the better mistake.
 """
 
 from __future__ import annotations
@@ -10,102 +12,119 @@ from __future__ import annotations
 import re
 from typing import Any
 
+MAX_ROUNDS = 10  # a repetition bounded by this is not worth refusing
+
 _parser: Any = re._parser  # type: ignore[attr-defined]  # the only parser of Python's own syntax; no public name
-_REPEATS = {"MAX_REPEAT", "MIN_REPEAT"}
-_ONE_CHARACTER = {"LITERAL", "NOT_LITERAL", "IN", "ANY", "RANGE", "CATEGORY"}
-_SAMPLE = [chr(code) for code in range(128)] + ["é", "語", "\u00a0"]  # what a separator is tried against
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+_ASSERTIONS = ("AT", "ASSERT", "ASSERT_NOT")
+_OTHER = "語"  # stands for every character beyond ASCII
+_SAMPLE = frozenset([*map(chr, range(128)), _OTHER])  # the characters that patterns are compared by
+_Signs = frozenset[str]
 
 
 def repeats_a_repetition(pattern: str) -> bool:
-    """True where a repeated group holds a repetition that can match all of what separates its rounds."""
+    """True where a repeated group leaves open, at some character, whether and how its round goes on."""
     return _is_risky(_parser.parse(pattern))
 
 
 def _is_risky(sequence: Any) -> bool:
-    return any(
-        (_is_endless(item) and _is_ambiguous(item[1][2])) or any(map(_is_risky, _inside(item)))
+    for item in sequence:
+        if _name(item) in _REPEATS and item[1][1] > MAX_ROUNDS:
+            body = item[1][2]
+            if _is_nullable(body) or not _is_certain(body, follow=_first(body)):
+                return True
+        if any(map(_is_risky, _inside(item))):
+            return True
+    return False
+
+
+def _is_certain(sequence: Any, follow: _Signs) -> bool:
+    """Whether each character of a match belongs to one item only, when `follow` can come after the match."""
+    for item in reversed(list(sequence)):
+        if not _is_certain_item(item, follow):
+            return False
+        first = _first([item])
+        follow = first | follow if _is_nullable([item]) else first
+    return True
+
+
+def _is_certain_item(item: Any, follow: _Signs) -> bool:
+    name = _name(item)
+    if name in _REPEATS:
+        least, most, body = item[1]
+        again = _first(body)
+        if least != most and (again & follow or _is_nullable(body)):
+            return False
+        return _is_certain(body, follow | again if most > 1 else follow)
+    if name == "BRANCH":
+        taken: set[str] = set()
+        for branch in item[1][1]:
+            first = _first(branch) | (follow if _is_nullable(branch) else frozenset())
+            if taken & first or not _is_certain(branch, follow):
+                return False
+            taken |= first
+        return True
+    return name in _ASSERTIONS or all(_is_certain(part, follow) for part in _inside(item))
+
+
+def _is_nullable(sequence: Any) -> bool:
+    """Whether it can match nothing."""
+    return all(
+        _name(item) in (*_ASSERTIONS, "GROUPREF", "GROUPREF_EXISTS")
+        or (_name(item) in _REPEATS and (item[1][0] == 0 or _is_nullable(item[1][2])))
+        or (_name(item) not in _REPEATS and any(map(_is_nullable, _inside(item))))
         for item in sequence
     )
 
 
-def _is_ambiguous(body: Any) -> bool:
-    """Whether two rounds of `body` can share their text between them in more than one way."""
-    items = _flattened(body)
-    inner = [item for item in items if _is_endless(item)]
-    if not inner:
-        return any(
-            _is_ambiguous(part) for item in items for part in _inside(item) if str(item[0]) == "BRANCH"
-        )
-    matched = {sign for item in inner for sign in _signs(item[1][2])}
-    return all(_signs([item]) <= matched for item in items if not _is_endless(item) and _is_needed(item))
-
-
-def _flattened(body: Any) -> list[Any]:
-    """The items of a sequence, with plain groups replaced by what they hold."""
-    items: list[Any] = []
-    for item in body:
-        items.extend(_flattened(item[1][-1]) if str(item[0]) == "SUBPATTERN" else [item])
-    return items
-
-
-def _is_endless(item: Any) -> bool:
-    return str(item[0]) in _REPEATS and item[1][1] is _parser.MAXREPEAT
-
-
-def _is_needed(item: Any) -> bool:
-    """Whether every match has this item; an assertion has no width and separates nothing."""
-    name = str(item[0])
-    return name in _ONE_CHARACTER or (name in _REPEATS and item[1][0] > 0) or name == "BRANCH"
+def _first(sequence: Any) -> _Signs:
+    """The characters that a match can start with."""
+    signs: _Signs = frozenset()
+    for item in sequence:
+        if _name(item) not in _ASSERTIONS:
+            inside = _inside(item)
+            signs |= frozenset().union(*map(_first, inside)) if inside else _signs(item)
+        if not _is_nullable([item]):
+            break
+    return signs
 
 
 def _inside(item: Any) -> list[Any]:
     """The sequences inside an item."""
-    name, content = str(item[0]), item[1]
-    if name in _REPEATS or name in ("SUBPATTERN", "ATOMIC_GROUP", "ASSERT", "ASSERT_NOT"):
-        return [content if name == "ATOMIC_GROUP" else content[-1]]
-    if name == "BRANCH":
-        return list(content[1])
-    return []
+    name, content = _name(item), item[1]
+    if name in _REPEATS or name in ("SUBPATTERN", "ASSERT", "ASSERT_NOT"):
+        return [content[-1]]
+    if name == "ATOMIC_GROUP":
+        return [content]
+    return list(content[1]) if name == "BRANCH" else []
 
 
-def _signs(sequence: Any) -> frozenset[str]:
-    """The sample characters that some one-character item in the sequence matches."""
-    found: set[str] = set()
-    for item in sequence:
-        name, content = str(item[0]), item[1]
-        if name == "LITERAL":
-            found.add(chr(content))
-        elif name == "NOT_LITERAL":
-            found.update(sign for sign in _SAMPLE if ord(sign) != content)
-        elif name == "ANY":
-            found.update(sign for sign in _SAMPLE if sign != "\n")
-        elif name == "IN":
-            found.update(_class_signs(content))
-        else:
-            for part in _inside(item):
-                found |= _signs(part)
-    return frozenset(found)
+def _signs(item: Any) -> _Signs:
+    """What a one-character item matches; all characters, for an item that this does not know."""
+    name, content = _name(item), item[1]
+    if name in ("LITERAL", "NOT_LITERAL"):
+        same = frozenset([chr(content) if content < 128 else _OTHER])
+        return same if name == "LITERAL" else (_SAMPLE - same) | {_OTHER}
+    if name == "RANGE":
+        low, high = content
+        return frozenset(map(chr, range(low, min(high, 127) + 1))) | ({_OTHER} if high > 127 else set())
+    if name == "CATEGORY":
+        return _CATEGORIES[str(content)]
+    if name == "IN":
+        matched = frozenset().union(*(_signs(part) for part in content if _name(part) != "NEGATE"))
+        return (_SAMPLE - matched) | {_OTHER} if _name(content[0]) == "NEGATE" else matched
+    return _SAMPLE
 
 
-def _class_signs(content: Any) -> set[str]:
-    """The sample characters of a class such as `[a-z_]`."""
-    matched: set[str] = set()
-    negated = False
-    for item in content:
-        name, value = str(item[0]), item[1]
-        if name == "NEGATE":
-            negated = True
-        elif name == "LITERAL":
-            matched.add(chr(value))
-        elif name == "RANGE":
-            matched.update(sign for sign in _SAMPLE if value[0] <= ord(sign) <= value[1])
-        elif name == "CATEGORY":
-            expression = re.compile(_CATEGORIES.get(str(value), "."), re.DOTALL)
-            matched.update(sign for sign in _SAMPLE if expression.match(sign))
-    return set(_SAMPLE) - matched if negated else matched
+def _name(item: Any) -> str:
+    return str(item[0])
+
+
+def _matched(expression: str) -> _Signs:
+    return frozenset(sign for sign in _SAMPLE if re.match(expression, sign)) | {_OTHER}
 
 
 _CATEGORIES = {
-    "CATEGORY_DIGIT": r"\d", "CATEGORY_NOT_DIGIT": r"\D", "CATEGORY_SPACE": r"\s", "CATEGORY_NOT_SPACE": r"\S",
-    "CATEGORY_WORD": r"\w", "CATEGORY_NOT_WORD": r"\W",
+    "CATEGORY_DIGIT": _matched(r"\d"), "CATEGORY_NOT_DIGIT": _matched(r"\D"), "CATEGORY_SPACE": _matched(r"\s"),
+    "CATEGORY_NOT_SPACE": _matched(r"\S"), "CATEGORY_WORD": _matched(r"\w"), "CATEGORY_NOT_WORD": _matched(r"\W"),
 }  # fmt: skip
