@@ -164,7 +164,9 @@ async def execute(
     environment = environment_factory(planned.environment)()
     async with open_parts(planned, environment, listen=listen, ask=ask) as parts:
         engine = Engine(parts, planned.inputs, strategy=planned.strategy)
-        return await engine.run(_header(planned, environment))
+        result = await engine.run(_header(planned, environment))
+        parts.usage.tallies()  # publishes what this run added: readers of skill-usage.json find it there
+        return result
 
 
 def try_examples(workspace: Workspace, name: str, environment: str | None = None) -> list[ExampleResult]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +117,8 @@ def _code() -> str:
 
 def _replace(file: Path, text: str) -> None:
     """Put `text` into `file` at once: a reader sees the old index or the new one. Not synced: it can be made again."""
+    import tempfile  # here: a start with a current index writes none
+
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".skills-index-", dir=file.parent)
     try:

@@ -18,7 +18,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +81,8 @@ def probe() -> Probe:
     """Confine a process for a try; takes as long as starting Python."""
     if sys.platform != "linux":
         return Probe(False, "this is not Linux", 0, (), ())
+    import tempfile  # here: only `doctor` and a refusal ask
+
     with tempfile.TemporaryDirectory() as folder:
         argv = [sys.executable, *ISOLATED, str(HERE / "confine.py")]
         done = subprocess.run(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,14 @@ def write_patterns(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
     return [OUT, *(fill(pattern, inputs, quote=glob.escape) for pattern in workflow.permissions.write)]
 
 
-def skill_grants(skill: Skill, granted: Grants, workspace: Workspace, *, programs: bool = False) -> Grants:
+def skill_grants(
+    skill: Skill, granted: Grants, workspace: Workspace, *, program: Path | None = None
+) -> Grants:
     """What a worker of this skill may touch, given what the workflow grants.
 
     A skill without a manifest declares nothing, so it gets what the workflow's cells may read and write. With one,
     functions that take paths may read what the workflow may: it is the caller who chooses what to hand over.
+    `program` is one that the worker is to start, besides those that the manifest requires.
     """
     declared = bool(skill.functions)
     asked = skill.permissions
@@ -67,12 +71,16 @@ def skill_grants(skill: Skill, granted: Grants, workspace: Workspace, *, program
         else _common(resolved(asked.read, workspace.root), granted.read)
     )
     write = granted.write if not declared else _common(writable(asked.write, workspace.root), granted.write)
+    required = [Path(found) for name in skill.requires.bins if (found := shutil.which(name))]
+    programs = [*required, *([program] if program else [])]
     return Grants(
-        read=_unique([skill.folder.resolve(), *read, *write]),
+        read=_unique(
+            [skill.folder.resolve(), *read, *write, *programs, *(path.resolve() for path in programs)]
+        ),
         write=tuple(write),
         network=granted.network and (bool(asked.network) or not declared),
         env={name: value for name, value in granted.env.items() if name in asked.env or not declared},
-        processes=programs or bool(skill.requires.bins),
+        processes=program is not None or bool(skill.requires.bins),
     )
 
 

@@ -11,9 +11,9 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog.argv import branch_of, to_argv
 from orchestrator.documents.schemas import compiled
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.environments.session import FunctionCall, ScriptCall
@@ -104,13 +104,14 @@ async def run_script(
     timeout_s: float,
 ) -> Any:
     """What a program of the skill printed: its JSON value, else its text. Raises SkillError on a non-zero exit."""
+    command = _command(skill, script)
     request = ScriptCall(
-        argv=[*_command(skill, script), *argv],
+        argv=[*command, *argv],
         stdin=stdin,
         cwd=parts.cwd,
         env={"SKILL_DIR": str(skill.folder), "CLAUDE_SKILL_DIR": str(skill.folder)},
     )
-    grants = skill_grants(skill, parts.granted, parts.workspace, programs=True)
+    grants = skill_grants(skill, parts.granted, parts.workspace, program=Path(command[0]))
     try:
         async with parts.workers.use(skill, grants, []) as session:
             done = await session.script(request, parts.ledger.within(timeout_s))
@@ -138,6 +139,8 @@ def script_argv(skill: Skill, path: str, options: Mapping[str, Any]) -> list[str
     """
     script = skill.scripts.get(path)
     if script is not None and script.input is not None:
+        from orchestrator.catalog.argv import branch_of, to_argv  # here: most runs start no script
+
         branch = branch_of(script.input, options)
         _refuse(skill, path, branch, compiled(branch).problems(dict(options)))
         return to_argv(script.input, options)
