@@ -123,7 +123,7 @@ def _with_quoted_values(text: str) -> str:
     for number, line in enumerate(lines):
         match = _KEY_LINE.match(line)
         if match and match[2] and yaml_values.read(line).flaws:
-            lines[number] = f"{match[1]}: {json.dumps(match[2].strip(), ensure_ascii=False)}"
+            lines[number] = f"{match[1]}: {json.dumps(_unquoted(match[2].strip()), ensure_ascii=False)}"
     return "\n".join(lines)
 
 
@@ -143,6 +143,11 @@ def _line_by_line(text: str) -> dict[str, Any]:
 
 
 def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return value.lstrip("\"'") if value[:1] in ('"', "'") else value
+    """The value without the quotes around it, or without the one before it that nothing closes."""
+    quote = value[:1]
+    if quote not in ('"', "'"):
+        return value
+    n_quotes = value.count(quote)
+    if n_quotes % 2:
+        return value[1:]
+    return value[1:-1] if n_quotes == 2 and value.endswith(quote) else value

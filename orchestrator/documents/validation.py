@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -93,7 +94,7 @@ def _in_words(detail: ErrorDetails) -> tuple[str, str]:
         expected, hint = _EXPECTED[kind]
         return f"`{name}` has to be {expected}, not {got}", hint
     if kind == "literal_error":
-        near = get_close_matches(str(detail["input"]), context["expected"].replace("'", "").split(", "), n=1)
+        near = get_close_matches(str(detail["input"]), re.findall(r"'([^']+)'", context["expected"]), n=1)
         hint = f"did you mean `{near[0]}`?" if near else ""
         return f"`{name}` has to be {context['expected'].replace(chr(39), '`')}, not {got}", hint
     if kind == "string_pattern_mismatch":

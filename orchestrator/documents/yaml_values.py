@@ -8,6 +8,7 @@ does not. PyYAML's event parser is used instead of its composer because the comp
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,14 +71,14 @@ def read(text: str, first_line: int = 1) -> Located:
             lost="document",
         )
         return Located(None, first_line, flaws=(flaw,))
-    reader = _Reader(first_line)
+    reader = _Reader(text, first_line)
     try:
         value = reader.document(yaml.parse(text, Loader=_LOADER))
     except _Unreadable as unreadable:
         reader.flaws.append(unreadable.flaw)
         value = None
     except yaml.YAMLError as error:
-        reader.flaws.append(_syntax_flaw(error, first_line))
+        reader.flaws.append(_syntax_flaw(error, reader, first_line))
         value = None
     except (ValueError, OverflowError) as error:  # surrogates, `\U` escapes beyond Unicode
         reader.flaws.append(Flaw(first_line, f"this is no YAML: {error}", lost="document"))
@@ -94,8 +95,10 @@ class _Unreadable(Exception):
 class _Reader:
     """Builds values out of parser events; `lines` and `flaws` grow as it goes."""
 
-    def __init__(self, first_line: int) -> None:
-        self.first_line = first_line
+    def __init__(self, text: str, first_line: int) -> None:
+        # YAML counts more characters as line breaks than editors do, so lines are counted here
+        self._breaks = [match.start() for match in re.finditer("\n", text)]
+        self._first_line = first_line
         self.lines: dict[Location, int] = {}
         self.flaws: list[Flaw] = []
         self._events: Iterator[Any] = iter(())
@@ -163,6 +166,10 @@ class _Reader:
             mapping[key] = self._node(next(self._events), place)
         return mapping
 
+    def line_at(self, mark: Any) -> int:
+        """The line of a parser's mark."""
+        return self._first_line + bisect_left(self._breaks, mark.index)
+
     def _refuse_tag(self, event: Any, known: set[str]) -> None:
         if event.tag not in (None, "!") and event.tag not in known:
             self._flaw(
@@ -173,7 +180,7 @@ class _Reader:
         self.flaws.append(Flaw(self._line(event), message, hint))
 
     def _line(self, event: Any) -> int:
-        return int(event.start_mark.line) + self.first_line
+        return self.line_at(event.start_mark)
 
 
 def _scalar(event: Any) -> Any:
@@ -191,9 +198,9 @@ def _scalar(event: Any) -> Any:
     return text
 
 
-def _syntax_flaw(error: yaml.YAMLError, first_line: int) -> Flaw:
+def _syntax_flaw(error: yaml.YAMLError, reader: _Reader, first_line: int) -> Flaw:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = first_line + (int(mark.line) if mark else 0)
+    line = reader.line_at(mark) if mark else first_line
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).split("\n")[0]
     context = getattr(error, "context", None)
     hint = "text with `: ` or ` #` in it, or that starts with one of `*&!%@[{`, has to be quoted"
