@@ -35,6 +35,11 @@ class Workspace:
         return self.memory / "cache"
 
     @property
+    def texts(self) -> Path:
+        """Folder of long texts that workers read or map, each named by its sha256."""
+        return self.cache / "texts"
+
+    @property
     def usage_log(self) -> Path:
         """The usage record: one JSON object a line."""
         return self.memory / "usage.jsonl"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.documents import python_entry
@@ -10,6 +9,8 @@ from orchestrator.documents.schema_check import described, schema_flaws
 from orchestrator.documents.types import Function
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.documents.findings import Findings
     from orchestrator.documents.models import EntryKeys, FunctionKeys
     from orchestrator.documents.yaml_values import Located, Location
@@ -124,10 +125,7 @@ def _check_entry(kind: Kind, entry: str, folder: Path, notes: Notes) -> python_e
 
 def _entry_file(folder: Path, relative: str) -> Path | str:
     """The file that an entry names, or what is wrong with it."""
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in relative:
-        return "leaves the skill's folder"
-    path = folder / pure
+    path = folder / relative
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             return "leaves the skill's folder"

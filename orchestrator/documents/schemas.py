@@ -58,9 +58,6 @@ class Validator:
 
 def compiled(schema: Schema | bool) -> Validator:
     """The schema's validator, kept for the next time. Raises UsageError, saying why, for what is no schema."""
-    flaw = schema_problem(schema)
-    if flaw is not None:
-        raise UsageError(f"this is no JSON Schema: {flaw}")
     return _compiled(json.dumps(schema))
 
 
@@ -161,6 +158,9 @@ def _compiled(text: str) -> Validator:
     from referencing import Registry
 
     schema = json.loads(text)
+    flaw = schema_problem(schema)
+    if flaw is not None:
+        raise UsageError(f"this is no JSON Schema: {flaw}")
     # Without `$id` and with an empty registry, what is not in the schema itself does not exist: nothing is fetched.
     local = (
         {key: value for key, value in schema.items() if key != "$id"} if isinstance(schema, dict) else schema

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,29 +24,50 @@ BY_FILE_BYTES = 1 << 20
 """Texts above this reach a worker as a file that it reads or maps, not through its stream."""
 
 
-def load_context(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace, blobs: Path) -> Any:
+KEPT_S = 7 * 24 * 3600
+"""How long a text is kept that no run uses."""
+
+
+def load_context(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace, texts: Path) -> Any:
     """The value of the REPL variable `context`.
 
     `{path: text}` of the workflow's `context:` globs (paths relative to the workspace where they are inside),
-    else the input named `context`, else the inputs. Large texts are kept in `blobs` and stand as a TextFile.
+    else the input named `context`, else the inputs. Large texts are kept in the folder `texts` and stand as a TextFile.
     """
     if not workflow.context:
-        return by_file(inputs.get("context", dict(inputs)), blobs)
-    texts: dict[str, Any] = {}
-    for pattern in workflow.context:
-        for path in _found(fill(pattern, inputs, quote=glob.escape), workspace.root):
-            texts[_shown(path, workspace.root)] = _text(path, blobs)
-    return texts
+        return by_file(inputs.get("context", dict(inputs)), texts)
+    patterns = [fill(pattern, inputs, quote=glob.escape) for pattern in workflow.context]
+    paths = [path for pattern in patterns for path in _found(pattern, workspace.root)]
+    return {_shown(path, workspace.root): _text(path, texts) for path in paths}
 
 
-def by_file(value: Any, blobs: Path) -> Any:
+def by_file(value: Any, texts: Path) -> Any:
     """The value with each long text in it replaced by a TextFile."""
     if isinstance(value, str) and len(value) > BY_FILE_BYTES:
-        return _kept(value.encode("utf-8", "replace"), blobs)
+        return _kept(value.encode("utf-8", "replace"), texts)
     if isinstance(value, list):
-        return [by_file(item, blobs) for item in value]
+        return [by_file(item, texts) for item in value]
     if isinstance(value, dict):
-        return {name: by_file(item, blobs) for name, item in value.items()}
+        return {name: by_file(item, texts) for name, item in value.items()}
+    return value
+
+
+def forget_texts(texts: Path) -> None:
+    """Delete kept texts that no run has used for a week: each run finds its own again, or makes them."""
+    for path in texts.glob("*"):
+        with suppress(OSError):  # another run may be doing the same
+            if time.time() - path.stat().st_mtime > KEPT_S:
+                path.unlink()
+
+
+def as_shown(value: Any) -> Any:
+    """The value with an empty text in the place of each TextFile: for whoever asks only what kinds of values it has."""
+    if isinstance(value, TextFile):
+        return ""
+    if isinstance(value, list):
+        return [as_shown(item) for item in value]
+    if isinstance(value, dict):
+        return {name: as_shown(item) for name, item in value.items()}
     return value
 
 
@@ -82,7 +104,7 @@ def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _text(path: Path, blobs: Path) -> Any:
+def _text(path: Path, texts: Path) -> Any:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -95,8 +117,9 @@ def _text(path: Path, blobs: Path) -> Any:
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
         data = text.encode()
-    return _kept(data, blobs) if len(data) > BY_FILE_BYTES else text
+    return _kept(data, texts) if len(data) > BY_FILE_BYTES else text
 
 
-def _kept(data: bytes, blobs: Path) -> TextFile:
-    return TextFile(path=keep_blob(blobs, data), n_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+def _kept(data: bytes, texts: Path) -> TextFile:
+    path = keep_blob(texts, data)
+    return TextFile(path=path, n_bytes=len(data), sha256=path.name)

@@ -20,7 +20,7 @@ from orchestrator.errors import (
 from orchestrator.runs.call import Call
 from orchestrator.runs.calls import Server
 from orchestrator.runs.checks import Checker
-from orchestrator.runs.context import load_context, n_bytes, recorded
+from orchestrator.runs.context import by_file, load_context, n_bytes, recorded
 from orchestrator.runs.permissions import narrowed, workflow_grants
 from orchestrator.runs.repl import Repl
 from orchestrator.strategies.choose import candidates
@@ -95,8 +95,9 @@ class Engine:
         parts, seconds = self._parts, self._parts.ledger.limits.seconds
         try:
             async with asyncio.timeout(seconds) as scope:
-                context = load_context(parts.workflow, self._inputs, parts.workspace, parts.blobs)
-                task = Task(root, parts.workflow, self._inputs, context, parts.allowed, parts.granted)
+                inputs = by_file(self._inputs, parts.workspace.texts)
+                context = load_context(parts.workflow, inputs, parts.workspace, parts.workspace.texts)
+                task = Task(root, parts.workflow, inputs, context, parts.allowed, parts.granted)
                 parts.journal.append(
                     "call_started", root.id, parent=None, kind=root.kind, name=root.name,
                     arguments=recorded(task.inputs), depth=0,
@@ -123,7 +124,7 @@ class Engine:
             else {name: scope[name] for name in workflow.skills if name in scope}
         )
         granted = narrowed(workflow_grants(workflow, inputs, parts.workspace), parts.granted)
-        context = load_context(workflow, inputs, parts.workspace, parts.blobs)
+        context = load_context(workflow, inputs, parts.workspace, parts.workspace.texts)
         tried: list[Tried] = []
         await self._try_all(Task(call, workflow, inputs, context, named, granted), tried)
         if not tried[-1].succeeded:

@@ -10,6 +10,7 @@ from orchestrator.memory.files import workspace_error
 from orchestrator.memory.notes import Notes
 from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
+from orchestrator.runs.context import forget_texts
 from orchestrator.runs.journal import Journal
 from orchestrator.runs.parts import Parts
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.journal import Event
     from orchestrator.runs.parts import Approval
     from orchestrator.runs.plan import Plan
+    from orchestrator.workspace import Workspace
 
 
 @asynccontextmanager
@@ -43,12 +45,12 @@ async def open_parts(
     folder = plan.workspace.runs / plan.run
     granted = workflow_grants(plan.workflow, plan.inputs, plan.workspace)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_writing(folder))
+        _make_folders(plan.workspace, folder)
         stack.enter_context(_made(plan))
         journal = stack.enter_context(Journal(folder, plan.run, listen))
         stack.callback(shutil.rmtree, folder / "scratch", ignore_errors=True)
         cwd = cwd or plan.workspace.root
-        workers = SkillWorkers(environment, folder, cwd)
+        workers = SkillWorkers(environment, folder, cwd, plan.workspace, granted)
         stack.push_async_callback(workers.close)
         yield Parts(
             workspace=plan.workspace,
@@ -68,18 +70,14 @@ async def open_parts(
         )
 
 
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """The run's folder, made, with a place for blobs that goes again when it stayed empty."""
+def _make_folders(workspace: Workspace, folder: Path) -> None:
+    """The run's folder, and the place for long texts."""
     try:
         folder.mkdir(parents=True, mode=0o700)
-        (folder / "blobs").mkdir()
+        workspace.texts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise workspace_error(folder, error) from error
-    try:
-        yield
-    finally:
-        _remove_if_empty(folder / "blobs")
+    forget_texts(workspace.texts)
 
 
 @contextmanager

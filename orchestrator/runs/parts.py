@@ -62,8 +62,3 @@ class Parts:
     environment: Environment
     workers: SkillWorkers
     ask: Callable[[Approval], Awaitable[bool]] | None = None
-
-    @property
-    def blobs(self) -> Path:
-        """Folder of the run's long values, each named by its sha256."""
-        return self.folder / "blobs"

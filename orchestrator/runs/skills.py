@@ -18,8 +18,8 @@ from orchestrator.documents.schemas import compiled
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.environments.session import FunctionCall, ScriptCall
 from orchestrator.errors import DocumentError, SkillError, WorkerLost
-from orchestrator.runs.permissions import skill_grants
-from orchestrator.runs.table import signature, skill_table
+from orchestrator.runs.context import as_shown
+from orchestrator.runs.table import signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,13 +69,12 @@ async def run_python(
     skill = scope.skill
     file, _, name = function.entry.rpartition(":")
     request = FunctionCall(file=skill.folder / file, name=name, arguments=arguments, folder=skill.folder)
-    grants = skill_grants(skill, parts.granted, parts.workspace)
     timeout_s = parts.ledger.within(function.timeout_s)
     n_tries = N_TRIES if function.idempotent else 1
     while True:
         n_tries -= 1
         try:
-            async with parts.workers.use(skill, grants, skill_table(scope.uses.values())) as session:
+            async with parts.workers.use(skill, scope.uses.values()) as session:
                 done = await session.function(request, serve, timeout_s)
             break
         except WorkerLost as lost:
@@ -111,9 +110,8 @@ async def run_script(
         cwd=parts.cwd,
         env={"SKILL_DIR": str(skill.folder), "CLAUDE_SKILL_DIR": str(skill.folder)},
     )
-    grants = skill_grants(skill, parts.granted, parts.workspace, program=Path(command[0]))
     try:
-        async with parts.workers.use(skill, grants, []) as session:
+        async with parts.workers.use(skill, program=Path(command[0])) as session:
             done = await session.script(request, parts.ledger.within(timeout_s))
     except WorkerLost as lost:
         raise _lost(skill, script, lost) from lost
@@ -165,7 +163,7 @@ def checked_arguments(skill: Skill, function: Function, arguments: dict[str, Any
         return arguments
     validator = compiled(function.input)
     filled: dict[str, Any] = validator.with_defaults(arguments)
-    _refuse(skill, function.name, function.input, validator.problems(filled))
+    _refuse(skill, function.name, function.input, validator.problems(as_shown(filled)))
     return filled
 
 
