@@ -58,7 +58,11 @@ class Validator:
 
 def compiled(schema: Schema | bool) -> Validator:
     """The schema's validator, kept for the next time. Raises UsageError, saying why, for what is no schema."""
-    return _compiled(json.dumps(schema))
+    try:
+        text = json.dumps(schema)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise UsageError(f"this is no JSON Schema: {error}") from None
+    return _compiled(text)
 
 
 def schema_problem(schema: Any) -> str | None:
