@@ -20,7 +20,7 @@ from orchestrator.runs.permissions import expanded
 from orchestrator.runs.plan import Plan
 from orchestrator.strategies.choose import candidates
 from orchestrator.values import Limits, Problem, RunResult
-from orchestrator.workspace import Workspace, find_workspace
+from orchestrator.workspace import Workspace, expanded_path, find_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -213,7 +213,7 @@ def workspace_of(asked: Path | str | None, workflow: Path = Path()) -> Workspace
         elsewhere = not Path.cwd().is_relative_to(bundled().resolve())
         # A workflow of the package works on the folder it is called from: where it lies is nobody's workspace.
         return find_workspace(*([] if came_with_us and elsewhere else [workflow.parent]), Path.cwd())
-    root = Path(asked).expanduser().absolute()
+    root = expanded_path(asked).absolute()
     if root.exists() and not root.is_dir():
         raise UsageError(f"the workspace `{root}` is no folder", hint="name a folder with --workspace DIR")
     return Workspace(root.resolve())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.errors import UsageError
+
 MARKERS = ("skills", "memory", "skill-usage.json")
 
 
@@ -58,3 +60,15 @@ def find_workspace(*starts: Path) -> Workspace:
             if any((folder / marker).exists() for marker in MARKERS):
                 return Workspace(folder)
     return Workspace(Path.cwd())
+
+
+def expanded_path(text: str | Path) -> Path:
+    """The path with a leading `~` or `~name` replaced. Raises UsageError where that is nobody's home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        start = Path(text).parts[0]
+        raise UsageError(
+            f"`{text}` can't be expanded: `{start}` is no home folder here",
+            hint=f"write the whole path, or `./{text}` for a name that starts with `~`",
+        ) from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import clean, show
+from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +19,7 @@ WORKFLOW = "workflows/count-words.md"
 
 def run(args: argparse.Namespace) -> int:
     """Make what a workspace needs and say what to do next; the value is the exit code."""
-    folder = Path(args.folder).expanduser()
+    folder = expanded_path(args.folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"`{folder}` is no folder", hint="name a folder, new or not: orchestrate init DIR")
     for target, content in _files(folder):

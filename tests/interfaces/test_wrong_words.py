@@ -55,6 +55,14 @@ WRONG = {
     "init digest.md": (
         "error: `digest.md` is no folder\n\nhint: name a folder, new or not: orchestrate init DIR\n"
     ),
+    "init ~nosuch/x": (
+        "error: `~nosuch/x` can't be expanded: `~nosuch` is no home folder here\n\n"
+        "hint: write the whole path, or `./~nosuch/x` for a name that starts with `~`\n"
+    ),
+    "status --workspace ~nosuch": (
+        "error: `~nosuch` can't be expanded: `~nosuch` is no home folder here\n\n"
+        "hint: write the whole path, or `./~nosuch` for a name that starts with `~`\n"
+    ),
     "status --workspace digest.md": (
         "error: the workspace `{here}/digest.md` is no folder\n\nhint: name a folder with --workspace DIR\n"
     ),
