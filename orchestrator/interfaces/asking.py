@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 from orchestrator.interfaces.terminal import clean, is_terminal, say
@@ -29,6 +30,9 @@ def asker(view: View) -> Callable[[Approval], Awaitable[bool]] | None:
                 say(f"\n{clean(approval.prompt)}")
                 if approval.arguments:
                     say(clean(json.dumps(approval.arguments, indent=2, ensure_ascii=False, default=str)))
+                sys.stderr.flush()
+                # What was typed before this question was seen is no answer to it.
+                termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
                 sys.stderr.write("allow it? [y/N] ")
                 sys.stderr.flush()
                 return (await _typed_line()).strip().lower() in ("y", "yes")

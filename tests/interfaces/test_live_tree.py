@@ -11,15 +11,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Write = Callable[..., Path]
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 def on_a_terminal(
-    words: list[str], env: dict[str, str], *, typed: bytes = b"", wait_for: bytes = b""
+    words: list[str], env: dict[str, str], *steps: tuple[bytes, bytes | Path]
 ) -> tuple[str, int]:
-    """What a terminal of 80 columns gets to see, and the exit code. `typed` is typed once `wait_for` was seen."""
+    """What a terminal of 80 columns gets to see, and the exit code.
+
+    A step is what to wait for, beyond what the step before it saw, and what to type then, or the file to make.
+    """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "orchestrator", *words],
@@ -30,7 +35,7 @@ def on_a_terminal(
         close_fds=True,
     )
     os.close(theirs)
-    seen = b""
+    seen, n_done, waiting = b"", 0, list(steps)
     while select.select([ours], [], [], 60)[0]:
         try:
             part = os.read(ours, 65536)
@@ -39,9 +44,10 @@ def on_a_terminal(
         if not part:
             break
         seen += part
-        if typed and wait_for in seen:
-            os.write(ours, typed)
-            typed = b""
+        while waiting and (found := seen.find(waiting[0][0], n_done)) >= 0:
+            awaited, act = waiting.pop(0)
+            n_done = found + len(awaited)
+            act.touch() if isinstance(act, Path) else os.write(ours, act)
     os.close(ours)
     return seen.decode("utf-8", "replace").replace("\r\n", "\n"), process.wait(timeout=60)
 
@@ -89,8 +95,24 @@ def test_answers_and_errors_of_skills_cannot_steer_the_terminal(
 
 def test_person_is_asked_for_an_approval(clean_env: dict[str, str], workflow: Write) -> None:
     path = workflow("FINAL(skills.adder(1, 2))", approvals=["skill:adder"])
-    seen, code = on_a_terminal([str(path)], clean_env, typed=b"y\n", wait_for=b"[y/N]")
+    seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"y\n"))
     assert code == 0
     assert "\n3\n" in ESCAPES.sub("", seen)
-    seen, code = on_a_terminal([str(path)], clean_env, typed=b"n\n", wait_for=b"[y/N]")
+    seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"n\n"))
     assert code == 1
+
+
+@pytest.mark.parametrize("early", [b"y\n", b"y"], ids=["line", "half a line"])
+def test_what_was_typed_before_the_question_is_no_answer(
+    early: bytes, clean_env: dict[str, str], workflow: Write, workspace: Path
+) -> None:
+    go = workspace / "go"
+    wait = f"from pathlib import Path\nimport time\nlog('started')\nwhile not Path({str(go)!r}).exists(): time.sleep(0.01)"
+    path = workflow(
+        wait, "FINAL(skills.adder(1, 2))", approvals=["skill:adder"], permissions={"read": ["go"]}
+    )
+    # The terminal's echo says that the keys have arrived.
+    steps = (b"started", early), (early.strip(), go), (b"[y/N]", b"\n")
+    seen, code = on_a_terminal([str(path)], clean_env, *steps)
+    assert code == 1, seen
+    assert "has none" in ESCAPES.sub("", seen)
