@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from orchestrator.interfaces.arguments import build_parser, command_names
 from orchestrator.interfaces.asking import asker
 from orchestrator.interfaces.console import view_for_stderr
 from orchestrator.interfaces.outcome import print_answer, print_plan, say_ending, say_warnings
+from orchestrator.runs.inputs import read_json
 
 if TYPE_CHECKING:
     import argparse
@@ -96,13 +96,13 @@ def _split(option: str, words: list[str]) -> dict[str, str]:
 def _read_inputs(where: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if where == "-" else Path(where).read_text("utf-8")
-        inputs = json.loads(text)
+        inputs = read_json(text)
     except OSError as error:
         raise UsageError(
             f"can't read `--input-json {where}`: {error.strerror}",
             hint="name a file with a JSON object, or -",
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(
             f"`--input-json {where}` holds no JSON: {error}", hint='it has to be an object, as {"days": 7}'
         ) from error

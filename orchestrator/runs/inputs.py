@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchestrator.errors import InputError
 from orchestrator.values import Problem
@@ -21,16 +22,18 @@ def read_inputs(workflow: Workflow, given: Mapping[str, Any], typed: Mapping[str
     Raises InputError with all problems.
     """
     problems: list[Problem] = []
+    unread: set[str] = set()
     inputs = dict(given)
     for name, text in typed.items():
         try:
             inputs[name] = read_typed(workflow.inputs.get("properties", {}).get(name, {}), text)
         except ValueError as error:
             problems.append(_problem(workflow, f"input `{name}`: {error}"))
+            unread.add(f"$.{name}")  # a schema that requires it would call it missing
     problems += _unknown(workflow, inputs)
     if workflow.inputs == {"type": "object"} and not problems:
         return inputs
-    inputs, broken = _checked(workflow, inputs)
+    inputs, broken = _checked(workflow, inputs, unread)
     if problems + broken:
         raise InputError(problems + broken)
     return inputs
@@ -46,13 +49,31 @@ def read_typed(schema: Schema, text: str) -> Any:
     if "string" in types and types != ["null", "string"]:
         return text
     try:
-        return json.loads(text)
-    except ValueError:
+        return read_json(text)
+    except ValueError as error:
         if "string" in types:
             return text
         if types == ["array"] and _item_type(schema) == "string":
             return [part.strip() for part in text.split(",")] if text.strip() else []
-        raise ValueError(f"expected {' or '.join(types)} as JSON, got `{text}`") from None
+        why = "" if isinstance(error, json.JSONDecodeError) else f": {error}"
+        raise ValueError(f"expected {' or '.join(types)} as JSON, got `{text}`{why}") from None
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError also for what Python reads beyond JSON: `NaN`, `Infinity`, `1e999`."""
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"`{text}` is no number of JSON")
 
 
 def _item_type(schema: Schema) -> Any:
@@ -60,7 +81,9 @@ def _item_type(schema: Schema) -> Any:
     return items.get("type", "string") if isinstance(items, dict) else "string"
 
 
-def _checked(workflow: Workflow, inputs: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _checked(
+    workflow: Workflow, inputs: dict[str, Any], unread: set[str]
+) -> tuple[dict[str, Any], list[Problem]]:
     # Imported here: jsonschema takes longer to import than a workflow without inputs takes to run.
     from orchestrator.documents.schemas import compiled
 
@@ -69,6 +92,7 @@ def _checked(workflow: Workflow, inputs: dict[str, Any]) -> tuple[dict[str, Any]
     problems = [
         _problem(workflow, f"input `{problem.path}`: expected {problem.expected}, got {problem.got}")
         for problem in validator.problems(filled)
+        if problem.path not in unread
     ]
     return filled, problems
 

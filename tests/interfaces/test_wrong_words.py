@@ -45,6 +45,18 @@ WRONG = {
     "digest.md --input-json list.json": (
         """error: `--input-json list.json` holds no JSON object\n\nhint: write {"name": value, ...}\n"""
     ),
+    "digest.md --input-json nan.json": (
+        "error: `--input-json nan.json` holds no JSON: `NaN` is no number of JSON\n\n"
+        'hint: it has to be an object, as {"days": 7}\n'
+    ),
+    "digest.md --input-json huge.json": (
+        "error: `--input-json huge.json` holds no JSON: `1e999` is no number of JSON\n\n"
+        'hint: it has to be an object, as {"days": 7}\n'
+    ),
+    "days.md --input days=NaN": (
+        "error: days.md: input `days`: expected number as JSON, got `NaN`: `NaN` is no number of JSON\n"
+        "hint: give inputs as `--input name=value` or `--input-json FILE`\n"
+    ),
     "run": "error: no workflow was named\n\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
     "--json": "error: no workflow was named\n\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
     "check": (
@@ -73,7 +85,12 @@ WRONG = {
 def here(tmp_path: Path) -> Path:
     """A folder with two workflows and a JSON file."""
     (tmp_path / "digest.md").write_text("# Digest\n\nSum up.\n\n```repl\nFINAL(1)\n```\n")
+    (tmp_path / "days.md").write_text(
+        "---\nname: days\ninputs: {days: number}\n---\n```repl\nFINAL(1)\n```\n"
+    )
     (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "nan.json").write_text('{"days": [NaN]}')
+    (tmp_path / "huge.json").write_text('{"days": 1e999}')
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "weekly-digest.md").write_text("# Weekly\n")
     return tmp_path

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from orchestrator.documents.types import Workflow
 from orchestrator.errors import InputError
-from orchestrator.runs.inputs import read_inputs, read_typed
+from orchestrator.runs.inputs import read_inputs, read_json, read_typed
 
 PLAIN = Workflow("w", "", Path("w.md"), "", (), {"type": "object"}, "v")
 SCHEMA = {
@@ -38,6 +39,29 @@ TYPED = replace(PLAIN, inputs=SCHEMA)
 )
 def test_what_is_typed_is_read_by_the_declared_type(schema, text, value):
     assert read_typed(schema, text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e999", "1e999"),
+        ("[1, -1e999]", "-1e999"),
+        ('{"a": NaN}', "NaN"),
+    ],
+)
+def test_a_number_that_json_has_not_is_refused(text, number):
+    message = f"expected number or array or object as JSON, got `{text}`: `{number}` is no number of JSON"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        read_typed({"type": ["number", "array", "object"]}, text)
+    assert read_typed({"type": "string"}, text) == text
+    assert read_typed({"type": ["null", "string"]}, text) == text
+
+
+def test_json_nested_too_deeply_is_refused():
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json("[" * 100_000)
 
 
 def test_defaults_are_filled_in():
