@@ -37,6 +37,11 @@ class Workspace:
         return self.memory / "cache"
 
     @property
+    def scratch(self) -> Path:
+        """Folder with one folder of scratch for each run that is going on."""
+        return self.cache / "scratch"
+
+    @property
     def texts(self) -> Path:
         """Folder of long texts that workers read or map, each named by its sha256."""
         return self.cache / "texts"

@@ -30,28 +30,28 @@ class Call:
         """Steps from the root, which has 0."""
         return self.id.count(".")
 
-    def child(self, kind: Kind, name: str, arguments: Any, *, depth_limit: int | None) -> Call:
-        """The next call that this one makes.
-
-        Raises CallError when it would be too deep, or would repeat a call that it is itself part of.
-        """
+    def child(self, kind: Kind, name: str, arguments: Any) -> Call:
+        """The next call that this one makes."""
         self.n_children += 1
-        child = Call(f"{self.id}.{self.n_children}", kind, name, arguments, self)
-        if depth_limit is not None and child.depth > depth_limit:
-            raise CallError(
-                f"`{name}` would be at depth {child.depth}; the budget allows {depth_limit}: {child.route()}",
+        return Call(f"{self.id}.{self.n_children}", kind, name, arguments, self)
+
+    def refused(self, depth_limit: int | None) -> CallError | None:
+        """Why it may not be made: it is too deep, or repeats a call that it is itself part of."""
+        if depth_limit is not None and self.depth > depth_limit:
+            return CallError(
+                f"`{self.name}` would be at depth {self.depth}; the budget allows {depth_limit}: {self.route()}",
                 kind="budget",
                 error_kind="depth",
-                hint=f"allow more with `budget: {{depth: {child.depth}}}` in the workflow",
+                hint=f"allow more with `budget: {{depth: {self.depth}}}` in the workflow",
             )
-        if kind in ("skill", "rlm") and any(child.repeats(other) for other in self.path()):
-            raise CallError(
-                f"`{name}` calls itself with the same arguments: {child.route()}",
+        if self.parent is not None and any(self.repeats(other) for other in self.parent.path()):
+            return CallError(
+                f"`{self.name}` calls itself with the same arguments: {self.route()}",
                 kind="denied",
                 error_kind="cycle",
                 hint="change an argument on each level, or stop at the level where nothing is left to do",
             )
-        return child
+        return None
 
     def path(self) -> Iterator[Call]:
         """This call and those that it was made by, up to the root."""

@@ -12,9 +12,8 @@ from orchestrator.values import CheckResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.documents.types import Check, Schema, Workflow
+    from orchestrator.documents.types import Check, Schema
     from orchestrator.runs.calls import Server
-    from orchestrator.values import Grants
 
 TIMEOUT_S = 60.0
 """How long one check may take."""
@@ -23,22 +22,26 @@ TIMEOUT_S = 60.0
 class Checker:
     """Runs the checks of one workflow on one answer, in workers with the workflow's own permissions."""
 
-    def __init__(self, server: Server, grants: Grants, workflow: Workflow, names: Mapping[str, Any]) -> None:
+    def __init__(self, server: Server, names: Mapping[str, Any]) -> None:
         self._server = server
-        self._grants = grants
-        self._workflow = workflow
+        self._workflow = server.rights.workflow
+        self._grants = server.rights.granted
         self._names = dict(names)  # inputs and context
 
     async def run(self, answer: Any) -> list[CheckResult]:
-        """One result for the output schema, if there is one, and for each check, in order; each is journaled."""
+        """One result for the output schema, if there is one, and for each check, in order; each journaled at once."""
         results = schema_results(self._workflow.output, answer)
+        for result in results:
+            self._journal(result)
         for check in self._workflow.checks:
             results.append(await self._one(check, answer))
-        for result in results:
-            self._server.parts.journal.append(
-                "check", self._server.call.id, name=result.name, passed=result.passed, message=result.message
-            )
+            self._journal(results[-1])
         return results
+
+    def _journal(self, result: CheckResult) -> None:
+        self._server.parts.journal.append(
+            "check", self._server.call.id, name=result.name, passed=result.passed, message=result.message
+        )
 
     async def _one(self, check: Check, answer: Any) -> CheckResult:
         try:

@@ -14,15 +14,19 @@ from orchestrator.errors import (
     Denied,
     OrchestratorError,
     SkillError,
+    UserError,
     WorkspaceError,
     WorldError,
 )
+from orchestrator.memory.notes import Notes
 from orchestrator.runs.call import Call
 from orchestrator.runs.calls import Server
 from orchestrator.runs.checks import Checker
 from orchestrator.runs.context import by_file, load_context, n_bytes, recorded
+from orchestrator.runs.inputs import read_inputs
+from orchestrator.runs.parts import Rights
 from orchestrator.runs.permissions import narrowed, workflow_grants
-from orchestrator.runs.repl import Repl
+from orchestrator.runs.repl import Repl, seed_of
 from orchestrator.strategies.choose import candidates
 from orchestrator.strategies.situation import situation
 from orchestrator.values import Attempt, RunResult, Usage
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Skill, Workflow
     from orchestrator.runs.parts import Parts
     from orchestrator.strategies.strategy import Observation, Strategy
-    from orchestrator.values import CheckResult, Grants, Outcome, Status
+    from orchestrator.values import CheckResult, Outcome, Status
 
 NO_ANSWER = "no cell gave an answer"
 
@@ -47,7 +51,7 @@ class Task:
     inputs: dict[str, Any]
     context: Any
     scope: Mapping[str, Skill]
-    granted: Grants
+    rights: Rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,18 @@ class Engine:
         parts = self._parts
         root = Call("0", "root", parts.workflow.name, self._inputs)
         try:
-            parts.journal.append("run_started", root.id, **header)
+            parts.journal.append("run_started", root.id, **header, seed=seed_of(parts.journal.run))
             result = await self._within_time(root)
         except asyncio.CancelledError:
             self._finish(root, self._result("interrupted", "interrupted", 130))
             raise
         except (OrchestratorError, OSError) as error:
             result = self._ended(error)
+        except (
+            Exception
+        ) as error:  # a defect of ours: the record is closed before it goes on to the command line
+            self._finish(root, self._result("error", f"{type(error).__name__}: {error}", 1))
+            raise
         return self._finish(root, result)
 
     async def _within_time(self, root: Call) -> RunResult:
@@ -97,7 +106,7 @@ class Engine:
             async with asyncio.timeout(seconds) as scope:
                 inputs = by_file(self._inputs, parts.workspace.texts)
                 context = load_context(parts.workflow, inputs, parts.workspace, parts.workspace.texts)
-                task = Task(root, parts.workflow, inputs, context, parts.allowed, parts.granted)
+                task = Task(root, parts.workflow, inputs, context, parts.allowed, parts.rights)
                 parts.journal.append(
                     "call_started", root.id, parent=None, kind=root.kind, name=root.name,
                     arguments=recorded(task.inputs), depth=0,
@@ -114,22 +123,43 @@ class Engine:
         return self._result("failed", best.attempt.message, 2 if broken_file else 1)
 
     async def solve(
-        self, call: Call, workflow: Workflow, inputs: dict[str, Any], scope: Mapping[str, Skill]
+        self,
+        call: Call,
+        workflow: Workflow,
+        arguments: dict[str, Any],
+        scope: Mapping[str, Skill],
+        rights: Rights,
     ) -> Any:
-        """Answer of a document run as a call of the tree. Raises SkillError when no strategy passes its checks."""
-        parts = self._parts
-        named = (
-            scope
-            if workflow.skills is None
-            else {name: scope[name] for name in workflow.skills if name in scope}
-        )
-        granted = narrowed(workflow_grants(workflow, inputs, parts.workspace), parts.granted)
-        context = load_context(workflow, inputs, parts.workspace, parts.workspace.texts)
+        """Answer of a document run as a call of the tree, within its caller's rights and its own.
+
+        Raises SkillError for inputs that it does not take, and when no strategy passes its checks.
+        """
         tried: list[Tried] = []
-        await self._try_all(Task(call, workflow, inputs, context, named, granted), tried)
+        try:
+            await self._try_all(self._nested(call, workflow, arguments, scope, rights), tried)
+        except WorkspaceError:
+            raise
+        except (UserError, WorldError) as error:
+            raise SkillError(f"`{workflow.name}`: {error}", kind="invalid", hint=error.hint) from error
         if not tried[-1].succeeded:
             raise SkillError(f"`{workflow.name}`: {tried[-1].attempt.message}", error_kind="checks")
         return tried[-1].answer
+
+    def _nested(
+        self,
+        call: Call,
+        workflow: Workflow,
+        arguments: dict[str, Any],
+        scope: Mapping[str, Skill],
+        rights: Rights,
+    ) -> Task:
+        workspace, names = self._parts.workspace, workflow.skills
+        inputs = read_inputs(workflow, arguments, {})
+        named = scope if names is None else {name: scope[name] for name in names if name in scope}
+        granted = narrowed(workflow_grants(workflow, inputs, workspace), rights.granted)
+        own = Rights(workflow, granted, Notes(workspace.memory, workflow.remember))
+        context = load_context(workflow, inputs, workspace, workspace.texts)
+        return Task(call, workflow, inputs, context, named, own)
 
     async def _try_all(self, task: Task, tried: list[Tried]) -> None:
         """Try strategies until one passes; then, as often as the workflow allows, the last one again."""
@@ -138,34 +168,48 @@ class Engine:
         again = [next(reversed(ways))] * task.workflow.max_retries
         for name in (*ways, *again):
             failures = [failure for one in tried if (failure := one.attempt.message)]
-            result = await self._attempt(task, ways[name](task.workflow), failures)
+            began_s = self._parts.ledger.seconds
+            try:
+                result = await self._attempt(task, ways[name](task.workflow), failures)
+            except BaseException as error:
+                # On record too: who burns every budget would else look like who was never tried.
+                cut_short = Attempt(name, _cut_short(error), usage=self._since(began_s), message=str(error))
+                tried.append(Tried(cut_short))
+                self._record(task, cut_short, type(error).__name__)
+                raise
             tried.append(result)
-            self._record(task, result.attempt)
+            self._record(task, result.attempt, _error_kind(result.attempt))
             if result.succeeded:
                 return
 
     async def _attempt(self, task: Task, strategy: Strategy, failures: list[str]) -> Tried:
         parts, began_s = self._parts, self._parts.ledger.seconds
         parts.journal.append("iteration", task.call.id, strategy=strategy.name, iteration=1)
-        server = Server(parts, task.call, task.scope, self.solve)
+        server = Server(parts, task.call, task.scope, task.rights, self.solve)
         variables = {"inputs": task.inputs, "context": task.context, "failures": failures, "history": []}
-        repl = Repl(server, task.granted, variables, task.workflow.cell_timeout_s)
+        repl = Repl(server, task.rights.granted, variables, task.workflow.cell_timeout_s)
         try:
             observation = await self._loop(strategy, repl)
         finally:
             if task.call.kind == "root" and repl.partial is not None:
                 self._partial = repl.partial
             await repl.close()
-        spent = Usage(seconds=round(parts.ledger.seconds - began_s, 3))
         if observation is None or not observation.answered:
-            error = observation.error if observation is not None else None
-            message = f"{NO_ANSWER}: {error}" if error else f"{NO_ANSWER}: end one with `FINAL(value)`"
-            broken = observation is not None and observation.broken_skill
-            outcome: Outcome = "invalid" if broken else "error"
-            return Tried(Attempt(strategy.name, outcome, usage=spent, message=message))
+            return self._unanswered(strategy, observation, began_s)
         checks = await self._checked(task, observation.answer)
-        judged, message = _judged(checks)
-        return Tried(Attempt(strategy.name, judged, tuple(checks), spent, message), True, observation.answer)
+        outcome, message = _judged(checks)
+        attempt = Attempt(strategy.name, outcome, tuple(checks), self._since(began_s), message)
+        return Tried(attempt, True, observation.answer)
+
+    def _unanswered(self, strategy: Strategy, observation: Observation | None, began_s: float) -> Tried:
+        message, outcome = f"{NO_ANSWER}: end one with `FINAL(value)`", _UNANSWERED[False]
+        if observation is not None and observation.error:
+            message = f"{NO_ANSWER}: {observation.error}"
+            outcome = _UNANSWERED[observation.broken_skill]
+        return Tried(Attempt(strategy.name, outcome, usage=self._since(began_s), message=message))
+
+    def _since(self, began_s: float) -> Usage:
+        return Usage(seconds=round(self._parts.ledger.seconds - began_s, 3))
 
     async def _loop(self, strategy: Strategy, repl: Repl) -> Observation | None:
         observation, n_errors, limit = None, 0, self._parts.ledger.limits.errors
@@ -183,11 +227,10 @@ class Engine:
         scope = dict(task.scope) | {
             name: self._parts.known[name] for name in named if name in self._parts.known
         }
-        server = Server(self._parts, task.call, scope, self.solve)
-        names = {"inputs": task.inputs, "context": task.context}
-        return await Checker(server, task.granted, task.workflow, names).run(answer)
+        server = Server(self._parts, task.call, scope, task.rights, self.solve)
+        return await Checker(server, {"inputs": task.inputs, "context": task.context}).run(answer)
 
-    def _record(self, task: Task, attempt: Attempt) -> None:
+    def _record(self, task: Task, attempt: Attempt, error_kind: str | None) -> None:
         parts, call = self._parts, task.call
         n_items = len(task.context) if isinstance(task.context, (dict, list)) else 1
         parts.usage.record(
@@ -198,7 +241,7 @@ class Engine:
             ),
             outcome=attempt.outcome, duration_s=attempt.usage.seconds, tokens_in=0, tokens_out=0, usd=0.0,
             checks_passed=all(check.passed for check in attempt.checks) if attempt.checks else None,
-            error_kind=None if attempt.outcome in ("ok", "unverified") else _error_kind(attempt),
+            error_kind=error_kind,
         )  # fmt: skip
 
     def _ended(self, error: OrchestratorError | OSError) -> RunResult:
@@ -208,9 +251,9 @@ class Engine:
             case Denied():
                 return self._result("denied", str(error), error.exit_code)
             case OSError():
-                return self._result(
-                    "error", f"{error.strerror}: `{error.filename}`", WorkspaceError.exit_code
-                )
+                where = f": `{error.filename}`" if error.filename else ""
+                message = f"{error.strerror or error}{where}"
+                return self._result("error", message, WorkspaceError.exit_code)
             case _:
                 code = error.exit_code if isinstance(error, (WorldError, WorkspaceError)) else 2
                 hint = f"\nhint: {error.hint}" if error.hint else ""
@@ -298,5 +341,18 @@ def _judged(checks: list[CheckResult]) -> tuple[Outcome, str]:
     return ("ok" if checks else "unverified"), ""
 
 
-def _error_kind(attempt: Attempt) -> str:
+def _error_kind(attempt: Attempt) -> str | None:
+    if attempt.outcome in ("ok", "unverified"):
+        return None
     return "checks" if attempt.checks else "no_answer"
+
+
+def _cut_short(error: BaseException) -> Outcome:
+    """What became of an attempt that was ended from outside; a run's own deadline cancels what it contains."""
+    if isinstance(error, BudgetExhausted | asyncio.CancelledError):
+        return "budget"
+    return "denied" if isinstance(error, Denied) else "error"
+
+
+_UNANSWERED: dict[bool, Outcome] = {False: "error", True: "invalid"}
+"""Outcome of an attempt without an answer, by whether a skill's own files were to blame."""

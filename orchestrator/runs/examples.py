@@ -55,7 +55,9 @@ async def run_examples(skill: Skill, known: Sequence[Skill], environment: Enviro
 
 async def _one(parts: Parts, skill: Skill, example: Example) -> ExampleResult:
     name = example.function or skill.default or next(iter(skill.functions), "")
-    server = Server(parts, Call("0", "root", "examples"), parts.allowed, Engine(parts, {}).solve)
+    server = Server(
+        parts, Call("0", "root", "examples"), parts.allowed, parts.rights, Engine(parts, {}).solve
+    )
     request = {"skill": skill.name, "function": name, "args": [], "kwargs": dict(example.input)}
     try:
         value = await server("skill", request)

@@ -11,8 +11,8 @@ from orchestrator.memory.notes import Notes
 from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
 from orchestrator.runs.context import forget_texts
-from orchestrator.runs.journal import Journal
-from orchestrator.runs.parts import Parts
+from orchestrator.runs.journal import Journal, is_alive
+from orchestrator.runs.parts import Parts, Rights
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
 from orchestrator.runs.workers import SkillWorkers
 
@@ -48,9 +48,10 @@ async def open_parts(
         _make_folders(plan.workspace, folder)
         stack.enter_context(_made(plan))
         journal = stack.enter_context(Journal(folder, plan.run, listen))
-        stack.callback(shutil.rmtree, folder / "scratch", ignore_errors=True)
+        scratch = plan.workspace.scratch / plan.run
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         cwd = cwd or plan.workspace.root
-        workers = SkillWorkers(environment, folder, cwd, plan.workspace, granted)
+        workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
         stack.push_async_callback(workers.close)
         yield Parts(
             workspace=plan.workspace,
@@ -59,12 +60,10 @@ async def open_parts(
             workflow=plan.workflow,
             known={skill.name: skill for skill in plan.known},
             allowed={skill.name: skill for skill in plan.skills},
-            granted=granted,
+            rights=Rights(plan.workflow, granted, Notes(plan.workspace.memory, plan.workflow.remember)),
             ledger=Ledger(plan.limits),
             journal=journal,
             usage=UsageStore(plan.workspace),
-            notes=Notes(plan.workspace.memory, plan.workflow.remember),
-            environment=environment,
             workers=workers,
             ask=ask,
         )
@@ -78,6 +77,14 @@ def _make_folders(workspace: Workspace, folder: Path) -> None:
     except OSError as error:
         raise workspace_error(folder, error) from error
     forget_texts(workspace.texts)
+    _sweep(workspace)
+
+
+def _sweep(workspace: Workspace) -> None:
+    """Take away the scratch of runs that were killed before they could."""
+    for scratch in workspace.scratch.glob("*"):
+        if not is_alive(workspace.runs / scratch.name):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

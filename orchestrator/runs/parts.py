@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.documents.types import Skill, Workflow
-    from orchestrator.environments.environment import Environment
     from orchestrator.memory.notes import Notes
     from orchestrator.memory.usage import UsageStore
     from orchestrator.runs.budget import Ledger
@@ -30,13 +29,27 @@ class Approval:
     arguments: Any = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rights:
+    """What the cells of one document, and the skills that they call, may do. One for each run of a document."""
+
+    workflow: Workflow
+    granted: Grants
+    notes: Notes
+
+
 class Solve(Protocol):
     """Runs a document as a call of the tree and gives its answer."""
 
     async def __call__(
-        self, call: Call, workflow: Workflow, inputs: dict[str, Any], scope: Mapping[str, Skill]
+        self,
+        call: Call,
+        workflow: Workflow,
+        arguments: dict[str, Any],
+        scope: Mapping[str, Skill],
+        rights: Rights,
     ) -> Any:
-        """The answer; `scope` are the skills that it may call."""
+        """The answer; `scope` are the skills that it may call, `rights` those of its caller, never exceeded."""
         ...
 
 
@@ -45,20 +58,18 @@ class Parts:
     """One run's parts, made by the composition root and handed to every call of the tree.
 
     `known` are all skills of the catalog by name: a skill's `uses` are looked up there. `allowed` are those that
-    the workflow may call. Who made a part closes it.
+    the workflow may call, `rights` what its cells may do. Who made a part closes it.
     """
 
     workspace: Workspace
-    folder: Path  # of the run: journal, blobs and scratch
+    folder: Path  # of the run: journal and blobs
     cwd: Path  # of its workers: the workspace, but for a skill that is tested in its own folder
     workflow: Workflow
     known: Mapping[str, Skill]
     allowed: Mapping[str, Skill]
-    granted: Grants
+    rights: Rights
     ledger: Ledger
     journal: Journal
     usage: UsageStore
-    notes: Notes
-    environment: Environment
     workers: SkillWorkers
     ask: Callable[[Approval], Awaitable[bool]] | None = None

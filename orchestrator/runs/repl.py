@@ -1,18 +1,21 @@
 """The REPL of one recursive call: a worker that can be lost, and all that is needed to make it again.
 
 A cell that kills its worker costs that cell. The next cell gets a fresh worker in which the cells that ran
-through before are run again, with the recorded results of the calls they made, so that nothing happens twice
-in the world and their variables are back.
+through before are run again, with the recorded results of the calls they made, so that their variables are back.
+A request that was not recorded is served anew where it changes nothing, and refused where it might: nothing that
+a call does in the world is done twice.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import CallError, WorkerLost
+from orchestrator.errors import CallError, SkillError, WorkerLost
 from orchestrator.runs.call import canonical
 from orchestrator.runs.context import recorded
 from orchestrator.runs.skills import BROKEN
@@ -22,7 +25,7 @@ from orchestrator.strategies.strategy import Observation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.environments.session import CellDone, Failure, Output, Session
+    from orchestrator.environments.session import CellDone, Failure, Output, Serve, Session
     from orchestrator.runs.calls import Server
     from orchestrator.values import Cell, Grants
 
@@ -110,6 +113,9 @@ class Repl:
                 if error.error_kind in BROKEN:
                     recording.broken.add(str(error))
                 raise
+            except asyncio.CancelledError:
+                kept.append(CallError(f"`{fn}` was cut off at the cell's deadline", kind="timeout"))
+                raise
             if fn not in NOT_RECORDED:
                 kept.append(value)
             return value
@@ -124,28 +130,42 @@ class Repl:
             f"cells-{call.id}",
             variables=self._variables,
             skills=skill_table(self._server.scope.values()),
+            seed=seed_of(parts.journal.run),
         )
+        notes = ""
         for number, recording in enumerate(self._recordings):
+            diverged: list[str] = []
             try:
-                await self._live.cell(recording.cell, self._replaying(recording), self._timeout_s)
+                await self._live.cell(recording.cell, self._replaying(recording, diverged), self._timeout_s)
             except WorkerLost as lost:
                 self._recordings = self._recordings[:number]
                 await self.close()
-                await self._restore()
-                return f"[cell {recording.cell.number} could not be run again: {lost.reason}; its variables are lost]\n"
-        return ""
+                lines = await self._restore()
+                return f"{lines}[cell {recording.cell.number} could not be run again: {lost.reason}; its variables are lost]\n"
+            if diverged:
+                notes += f"[cell {recording.cell.number} did something else when it was run again: {diverged[0]}]\n"
+        return notes
 
-    def _replaying(self, recording: Recording) -> Any:
+    def _replaying(self, recording: Recording, diverged: list[str]) -> Serve:
         left = {key: deque(results) for key, results in recording.results.items()}
 
         async def serve(fn: str, arguments: dict[str, Any]) -> Any:
             results = left.get(_key(fn, arguments))
-            if not results:
+            if results:
+                value = results.popleft()
+                if isinstance(value, CallError):
+                    raise value
+                return value
+            if not self._server.may_change_the_world(fn, arguments):
                 return await self._server(fn, arguments)
-            value = results.popleft()
-            if isinstance(value, CallError):
-                raise value
-            return value
+            diverged.append(f"it asked for `{fn}` with other arguments; this was not done a second time")
+            refusal = SkillError if fn.startswith("skill") else CallError
+            raise refusal(
+                f"`{fn}` was called with other arguments when its cell was run again",
+                kind="denied",
+                error_kind="diverged",
+                hint="arguments made from the clock, `uuid` or a file that changed differ each time",
+            )
 
         return serve
 
@@ -174,6 +194,11 @@ def _output(output: Output) -> str:
 def _failure(failure: Failure) -> str:
     text = failure.traceback or f"{failure.type}: {failure.message}"
     return text.rstrip("\n") + (f"\nhint: {failure.hint}" if failure.hint else "")
+
+
+def seed_of(run: str) -> int:
+    """The seed of a run's random numbers: the same whenever its cells are run again."""
+    return int.from_bytes(hashlib.sha256(run.encode()).digest()[:4], "big")
 
 
 def _key(fn: str, arguments: dict[str, Any]) -> str:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.documents.types import Function, Schema, Skill
-    from orchestrator.environments.session import Failure, ScriptDone, Serve
-    from orchestrator.runs.parts import Parts
+    from orchestrator.environments.session import Failure, ScriptDone
+    from orchestrator.runs.calls import Server
+    from orchestrator.runs.parts import Parts, Rights
 
 BROKEN = frozenset({"import", "output_schema", "document"})
 """Kinds of errors that are in a skill's own files, whoever calls it."""
@@ -50,32 +51,36 @@ INTERPRETERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SkillScope:
-    """A skill, and the skills that its own code may call: what it `uses`, and itself."""
+class Program:
+    """A script of a skill, to be run once."""
 
     skill: Skill
-    uses: Mapping[str, Skill]
+    script: str  # relative to the skill
+    argv: Sequence[str]
+    stdin: str | None = None
+    timeout_s: float = SCRIPT_TIMEOUT_S
 
 
-def scope_of(skill: Skill, known: Mapping[str, Skill]) -> SkillScope:
-    """The scope of a skill's code. Names in `uses` that nobody knows are left out: calling them says so."""
-    return SkillScope(skill, {name: known[name] for name in (*skill.uses, skill.name) if name in known})
+def uses_of(skill: Skill, known: Mapping[str, Skill]) -> dict[str, Skill]:
+    """The skills that a skill's code may call: what it `uses`, and itself.
+
+    Names in `uses` that nobody knows are left out: calling them says so.
+    """
+    return {name: known[name] for name in (*skill.uses, skill.name) if name in known}
 
 
-async def run_python(
-    parts: Parts, scope: SkillScope, function: Function, arguments: dict[str, Any], serve: Serve
-) -> Any:
-    """Value of a `python` entry. Raises SkillError."""
-    skill = scope.skill
+async def run_python(server: Server, skill: Skill, function: Function) -> Any:
+    """Value of a `python` entry for the call that `server` serves. Raises SkillError."""
+    parts, call = server.parts, server.call
     file, _, name = function.entry.rpartition(":")
-    request = FunctionCall(file=skill.folder / file, name=name, arguments=arguments, folder=skill.folder)
+    request = FunctionCall(file=skill.folder / file, name=name, arguments=call.arguments, folder=skill.folder)
     timeout_s = parts.ledger.within(function.timeout_s)
     n_tries = N_TRIES if function.idempotent else 1
     while True:
         n_tries -= 1
         try:
-            async with parts.workers.use(skill, scope.uses.values()) as session:
-                done = await session.function(request, serve, timeout_s)
+            async with parts.workers.use(skill, server.rights, server.scope.values()) as session:
+                done = await session.function(request, server, timeout_s)
             break
         except WorkerLost as lost:
             if not n_tries:
@@ -93,40 +98,31 @@ async def run_python(
     return done.value
 
 
-async def run_script(
-    parts: Parts,
-    skill: Skill,
-    script: str,
-    argv: Sequence[str],
-    *,
-    stdin: str | None = None,
-    timeout_s: float,
-) -> Any:
+async def run_script(parts: Parts, rights: Rights, program: Program) -> Any:
     """What a program of the skill printed: its JSON value, else its text. Raises SkillError on a non-zero exit."""
+    skill, script = program.skill, program.script
     command = _command(skill, script)
     request = ScriptCall(
-        argv=[*command, *argv],
-        stdin=stdin,
+        argv=[*command, *program.argv],
+        stdin=program.stdin,
         cwd=parts.cwd,
         env={"SKILL_DIR": str(skill.folder), "CLAUDE_SKILL_DIR": str(skill.folder)},
     )
     try:
-        async with parts.workers.use(skill, program=Path(command[0])) as session:
-            done = await session.script(request, parts.ledger.within(timeout_s))
+        async with parts.workers.use(skill, rights, program=Path(command[0])) as session:
+            done = await session.script(request, parts.ledger.within(program.timeout_s))
     except WorkerLost as lost:
         raise _lost(skill, script, lost) from lost
     return _printed(skill, script, done)
 
 
-async def run_function_script(
-    parts: Parts, skill: Skill, function: Function, arguments: dict[str, Any]
-) -> Any:
-    """Value of a `script` entry, its arguments handed over in the manifest's style."""
+def program_of(skill: Skill, function: Function, arguments: dict[str, Any]) -> Program:
+    """A `script` entry with its arguments handed over in the manifest's style."""
     if function.style == "stdin-json":
         stdin = json.dumps(arguments, ensure_ascii=False)
-        return await run_script(parts, skill, function.entry, [], stdin=stdin, timeout_s=function.timeout_s)
-    argv = script_argv(skill, function.entry, arguments)
-    return await run_script(parts, skill, function.entry, argv, timeout_s=function.timeout_s)
+        return Program(skill, function.entry, [], stdin, function.timeout_s)
+    words = script_argv(skill, function.entry, arguments)
+    return Program(skill, function.entry, words, timeout_s=function.timeout_s)
 
 
 def script_argv(skill: Skill, path: str, options: Mapping[str, Any]) -> list[str]:
@@ -159,7 +155,7 @@ def checked_arguments(skill: Skill, function: Function, arguments: dict[str, Any
 
     What was inferred from a script is checked when its command line is made.
     """
-    if function.input is None or function.inferred:
+    if function.input is None or (function.inferred and function.kind == "script"):
         return arguments
     validator = compiled(function.input)
     filled: dict[str, Any] = validator.with_defaults(arguments)

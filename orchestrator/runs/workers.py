@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -17,47 +18,52 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Skill
     from orchestrator.environments.environment import Environment
     from orchestrator.environments.session import Session
+    from orchestrator.runs.parts import Rights
     from orchestrator.values import Grants
     from orchestrator.workspace import Workspace
 
+    Key = tuple[str, Rights, Path | None]
+
 
 class SkillWorkers:
-    """The workers of one run, in whose `folder` their scratch is. The run makes one and closes it.
+    """The workers of one run, with their scratch in `folder`. The run makes one and closes it.
 
-    Between calls: a worker in `_idle` is alive and initialised; one that is in use is in nobody's list but its
-    user's. Workers of the same skill that may start the same program stand in for each other: what else they may
-    touch follows from the skill and the run.
+    Between calls: at most `n_idle` workers are idle, each in `_idle` and once in `_order`; one that is in use is in
+    neither. Workers of the same skill, rights and program stand in for each other.
     """
 
     def __init__(
-        self, environment: Environment, folder: Path, cwd: Path, workspace: Workspace, granted: Grants
+        self, environment: Environment, workspace: Workspace, folder: Path, cwd: Path, n_idle: int
     ) -> None:
         self._environment = environment
+        self._workspace = workspace
         self._folder = folder
         self._cwd = cwd
-        self._workspace = workspace
-        self._granted = granted
-        self._idle: dict[tuple[str, Path | None], list[Session]] = {}
+        self._n_idle = n_idle
+        self._idle: dict[Key, list[Session]] = {}
+        self._order: deque[tuple[Key, Session]] = deque()  # of all idle workers, the longest idle first
         self._numbers = count(1)
 
     @asynccontextmanager
     async def use(
-        self, skill: Skill, uses: Iterable[Skill] = (), *, program: Path | None = None
+        self, skill: Skill, rights: Rights, uses: Iterable[Skill] = (), *, program: Path | None = None
     ) -> AsyncIterator[Session]:
         """A worker of this skill for the time of one call; its code may call `uses` and start `program`."""
-        idle = self._idle.setdefault((skill.name, program), [])
-        session = idle.pop() if idle else await self._new(skill, uses, program)
+        key = (skill.name, rights, program)
+        session = await self._taken(key)
+        if session is None:
+            grants = skill_grants(skill, rights.granted, self._workspace, program=program)
+            session = await self.start(grants, f"skill-{skill.attribute}", skills=skill_table(uses))
         try:
             yield session
         except BaseException:
             await session.close()
             raise
-        if session.alive:
-            idle.append(session)
+        await self._kept(key, session)
 
     async def start(self, grants: Grants, label: str, **init: Any) -> Session:
         """A new worker with a scratch folder of its own, initialised. The caller closes it."""
-        scratch = self._folder / "scratch" / f"{next(self._numbers):04d}-{label[:40]}"
+        scratch = self._folder / f"{next(self._numbers):04d}-{label[:40]}"
         scratch.mkdir(parents=True)
         spec = WorkerSpec(scratch=scratch, cwd=self._cwd, grants=grants, blobs=self._workspace.texts)
         session = await self._environment.start(spec)
@@ -70,11 +76,28 @@ class SkillWorkers:
 
     async def close(self) -> None:
         """End all idle workers."""
-        while self._idle:
-            _, sessions = self._idle.popitem()
-            for session in sessions:
-                await session.close()
+        while self._order:
+            await self._order.popleft()[1].close()
+        self._idle.clear()
 
-    async def _new(self, skill: Skill, uses: Iterable[Skill], program: Path | None) -> Session:
-        grants = skill_grants(skill, self._granted, self._workspace, program=program)
-        return await self.start(grants, f"skill-{skill.attribute}", skills=skill_table(uses))
+    async def _taken(self, key: Key) -> Session | None:
+        """An idle worker that lives; those found dead are let go."""
+        while sessions := self._idle.get(key):
+            session = sessions.pop()
+            self._order.remove((key, session))
+            if session.alive:
+                return session
+            await session.close()
+        return None
+
+    async def _kept(self, key: Key, session: Session) -> None:
+        """Keep a worker for the next call, and no more of them than may work at the same time."""
+        if not session.alive:
+            await session.close()
+            return
+        self._idle.setdefault(key, []).append(session)
+        self._order.append((key, session))
+        while len(self._order) > self._n_idle:
+            oldest_key, oldest = self._order.popleft()
+            self._idle[oldest_key].remove(oldest)
+            await oldest.close()

@@ -309,3 +309,53 @@ def test_a_skill_with_a_broken_manifest_stops_the_workflow_that_names_it_and_onl
     assert "missing" in str(caught.value)
     planned = place.plan("FINAL(1)")
     assert [warning.severity for warning in planned.warnings] == ["error"]
+
+
+def test_a_cell_that_differs_when_run_again_does_nothing_twice_in_the_world(place):
+    result = place.run(
+        """
+        import os, uuid
+        try:
+            skills.maths.note(path="out/" + uuid.uuid4().hex)
+        except SkillError as error:
+            refused = error.kind
+        """,
+        "os._exit(1)",
+        "FINAL([len(os.listdir('out')), refused])",
+        head="skills: [maths]",
+    )
+    assert result.answer == [1, "denied"]
+    assert "did something else when it was run again" in place.observed(3)
+
+
+def test_random_numbers_are_the_same_when_a_cell_is_run_again(place):
+    result = place.run(
+        "import os, random\nfirst = random.random()\nskills.maths.note(path=f'out/{first}')",
+        "os._exit(1)",
+        "FINAL([os.listdir('out') == [str(first)]])",
+        head="skills: [maths]",
+    )
+    assert result.answer == [True]
+
+
+def test_an_attempt_that_the_budget_ended_is_on_record(place):
+    result = place.run("while True: pass", budget={"seconds": 0.5})
+    assert [(attempt.strategy, attempt.outcome) for attempt in result.attempts] == [("written", "budget")]
+    (record,) = place.usage()
+    assert (record["strategy"], record["outcome"]) == ("written", "budget")
+
+
+def test_scratch_of_a_killed_run_is_swept_by_the_next(place):
+    left = place.root / "memory/cache/scratch/20200101-000000-abcdef/0001-x"
+    left.mkdir(parents=True)
+    place.run("FINAL(1)")
+    assert not left.exists()
+
+
+def test_a_defect_of_ours_still_closes_the_journal(place):
+    async def fails(approval):
+        raise ZeroDivisionError("a defect")
+
+    with pytest.raises(ZeroDivisionError):
+        place.run("approve('?')", ask=fails)
+    assert (place.events[-1].event, place.events[-1].fields["status"]) == ("run_finished", "error")

@@ -1,9 +1,10 @@
 import asyncio
+import re
 
 import pytest
 
 from orchestrator import app
-from orchestrator.errors import SkillError
+from orchestrator.errors import CallError, SkillError
 from orchestrator.runs.call import Call
 from orchestrator.runs.calls import Server
 from orchestrator.runs.engine import Engine
@@ -116,7 +117,9 @@ def test_a_forged_request_for_another_skill_is_refused(place, name, message, hin
     async def asked() -> None:
         planned = place.plan("FINAL(1)", head="skills: [maths]")
         async with open_parts(planned, app.environment_factory(app.DEFAULT_ENVIRONMENT)()) as parts:
-            server = Server(parts, Call("0", "root", "w"), parts.allowed, Engine(parts, {}).solve)
+            server = Server(
+                parts, Call("0", "root", "w"), parts.allowed, parts.rights, Engine(parts, {}).solve
+            )
             await server("skill", {"skill": name, "function": None, "args": [], "kwargs": {"n": 1}})
 
     with pytest.raises(SkillError) as caught:
@@ -272,3 +275,153 @@ def test_keywords_that_a_script_does_not_take_are_refused_by_its_argparse_calls(
         "try: skills.greet.run('facts.py', m=1)\nexcept SubCallError as error: FINAL(str(error))"
     )
     assert "`m`" in result.answer
+
+
+NESTED = """---
+name: nested
+inputs: {type: object, properties: {n: {type: integer, default: 7}}}
+skills: [maths]
+approvals: ["skill:maths.note"]
+permissions: {write: []}
+---
+```repl
+try:
+    skills.maths.note(path="out/x.txt")
+except SkillError as error:
+    FINAL([inputs["n"], error.kind])
+```
+"""
+
+
+def test_a_nested_workflow_keeps_its_own_inputs_and_approvals(place):
+    (place.root / "skills/maths/tripled.md").write_text(NESTED)
+    result = place.run("FINAL(skills.maths.tripled(n=1))", head="skills: [maths]")
+    assert result.answer == [1, "denied"]
+    manifest = place.root / "skills/maths/manifest.yaml"
+    manifest.write_text(re.sub(r"(tripled.md}\n)    input: .*\n", r"\1", manifest.read_text()))
+    assert place.run("FINAL(skills.maths.tripled())", head="skills: [maths]").answer == [7, "denied"]
+
+
+def test_a_nested_workflow_that_only_a_model_could_run_is_an_error_of_its_call(place):
+    (place.root / "skills/maths/tripled.md").write_text("# Prose\n\nThink hard.\n")
+    message, kind, _ = failed(place, "skills.maths.tripled(n=1)")
+    assert kind == "invalid"
+    assert "no cells" in message
+
+
+@pytest.mark.parametrize(
+    ("fn", "request_"),
+    [
+        ("skill", {}),
+        ("skill", {"skill": []}),
+        ("skill", {"skill": "maths", "args": 5}),
+        ("skill_map", {"skill": "maths", "items": 5}),
+        ("skill_run", {"skill": "greet", "script": "a\0b"}),
+        ("skill_run", {"skill": "greet", "script": "a" * 5000}),
+        ("skill_read", {"skill": "greet", "path": "a\0b"}),
+        ("memory_search", {}),
+        ("memory_read", {"path": "x" * 300}),
+        ("approve", {}),
+        ("log", {}),
+        ("nothing", {}),
+    ],
+)
+def test_what_a_worker_forges_is_refused_as_a_request(place, fn, request_):
+    async def asked() -> None:
+        planned = place.plan("FINAL(1)")
+        async with open_parts(planned, app.environment_factory(app.DEFAULT_ENVIRONMENT)()) as parts:
+            solve = Engine(parts, {}).solve
+            await Server(parts, Call("0", "root", "w"), parts.allowed, parts.rights, solve)(fn, request_)
+
+    with pytest.raises(CallError) as caught:
+        asyncio.run(asked())
+    assert caught.value.error_kind == "request"
+
+
+def test_refused_calls_are_on_record_too(place):
+    place.run(
+        """
+        for call in (lambda: skills.maths(n="x"), lambda: skills.maths.note(path="out/x")):
+            try:
+                call()
+            except SkillError:
+                pass
+        FINAL(1)
+        """,
+        head='skills: [maths]\napprovals: ["skill:maths.note"]',
+    )
+    finished = [event.fields["outcome"] for event in place.events if event.event == "call_finished"]
+    assert finished == ["invalid", "ok", "denied", "unverified"]  # `ok` is the question itself, answered no
+    records = [(record["skill"], record["outcome"], record["error_kind"]) for record in place.usage()]
+    assert records[:2] == [("maths", "invalid", "input_schema"), ("maths", "denied", "approval")]
+
+
+class Counting:
+    """The default environment, with its workers counted."""
+
+    def __init__(self) -> None:
+        self.name = app.DEFAULT_ENVIRONMENT
+        self._inner = app.environment_factory(self.name)()
+        self._sessions = []
+        self.most = 0
+
+    async def start(self, spec):
+        session = await self._inner.start(spec)
+        self._sessions.append(session)
+        self.most = max(self.most, sum(one.alive for one in self._sessions))
+        return session
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def test_a_wide_tree_starts_few_workers_at_a_time(place):
+    code = place.root / "skills/maths/maths.py"
+    code.write_text(code.read_text() + WIDE)
+    manifest = place.root / "skills/maths/manifest.yaml"
+    text = manifest.read_text().replace(
+        "default: double", '  wide:\n    entry: {python: "maths.py:wide"}\n    effects: none\ndefault: double'
+    )
+    manifest.write_text(text)
+    environment = Counting()
+
+    async def run():
+        planned = place.plan(
+            "FINAL(len([n for n in skills.maths.wide.map([{'n': n} for n in range(60)]) if n]))",
+            budget={"concurrency": 4},
+        )
+        async with open_parts(planned, environment) as parts:
+            return await Engine(parts, {}).run({})
+
+    result = asyncio.run(run())
+    assert (result.status, result.answer) == ("answered", 60)
+    assert environment.most <= 1 + 4 * 2 + 4  # the cells', callers and callees, idle ones
+
+
+WIDE = """
+
+def wide(ctx, n: int) -> dict:
+    return ctx.skills.maths.double(n=n)
+"""
+
+
+def test_a_worker_that_died_while_idle_costs_no_call(place):
+    code = place.root / "skills/maths/maths.py"
+    code.write_text(code.read_text() + DIES_LATER)
+    manifest = place.root / "skills/maths/manifest.yaml"
+    text = manifest.read_text().replace(
+        "default: double",
+        '  later:\n    entry: {python: "maths.py:later"}\n    effects: none\ndefault: double',
+    )
+    manifest.write_text(text)
+    result = place.run("import time\nskills.maths.later()\ntime.sleep(0.5)\nFINAL(skills.maths(n=1)['n'])")
+    assert (result.status, result.answer) == ("answered", 2)
+
+
+DIES_LATER = """
+
+def later() -> dict:
+    import os, threading
+    threading.Timer(0.1, os._exit, (3,)).start()
+    return {}
+"""
