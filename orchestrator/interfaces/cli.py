@@ -23,12 +23,13 @@ def main(argv: Sequence[str]) -> int:
         code = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        from orchestrator.interfaces.failure import hush
+        from orchestrator.interfaces.terminal import hush
 
         hush("stdout")
         return 128 + signal.SIGPIPE
     except OSError as error:  # the disk that stdout leads to is full
-        from orchestrator.interfaces.failure import hush, report_lost_answer
+        from orchestrator.interfaces.failure import report_lost_answer
+        from orchestrator.interfaces.terminal import hush
 
         hush("stdout")
         return report_lost_answer(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import traceback
 from pathlib import Path
@@ -52,13 +51,6 @@ def report_bug(error: BaseException) -> int:
     else:
         say("\nhint: run it again with ORCHESTRATE_DEBUG=1 and report the traceback that it prints")
     return 1
-
-
-def hush(stream_name: str) -> None:
-    """Send what is still to be written to a stream nowhere: its reader is gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, getattr(sys, stream_name).fileno())
-    os.close(nowhere)
 
 
 def _kept(text: str) -> Path | None:

@@ -18,13 +18,14 @@ from orchestrator.interfaces.terminal import (
     say,
     show,
 )
+from orchestrator.values import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.app import Plan
     from orchestrator.runs.tree import Tree
-    from orchestrator.values import Problem, RunResult
+    from orchestrator.values import Problem
 
 
 def say_warnings(warnings: Iterable[Problem]) -> None:
@@ -35,28 +36,34 @@ def say_warnings(warnings: Iterable[Problem]) -> None:
 
 def print_answer(result: RunResult, *, as_object: bool) -> None:
     """Print the answer: a text as it is, anything else as JSON; with `as_object` the whole result as one object."""
+    from orchestrator.runs.engine import finished_fields  # loaded by now: there was a run
+
     if as_object:
-        show(as_json(result_object(result)))
+        show(as_json(_result_object(result.run, finished_fields(result))))
     elif isinstance(result.answer, str):
         show(clean(result.answer) if is_terminal(sys.stdout) else result.answer)
     elif result.answer is not None or result.status == "answered":
         show(as_json(result.answer))
 
 
-def result_object(result: RunResult) -> dict[str, Any]:
-    """What `--json` prints: the contract that other programs read."""
+def print_interrupted(planned: Plan, tree: Tree, *, as_object: bool) -> None:
+    """Print what became of a run that was stopped; with `as_object` as one object too, as its record has it."""
     from orchestrator.runs.engine import finished_fields  # loaded by now: there was a run
 
-    fields = finished_fields(result)
+    if as_object:
+        fields = tree.finished or finished_fields(RunResult("interrupted", None, planned.run))
+        show(as_json(_result_object(planned.run, fields)))
+    say(f"interrupted\n  orchestrate show {planned.run}")
+
+
+def _result_object(run: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints, the contract that other programs read: `run_finished` without what is for people."""
     names = ("status", "answer", "run", "strategy", "checks", "usage", "attempts", "needs")
-    return {name: {**fields, "run": result.run}[name] for name in names}
+    return {name: {**fields, "run": run}[name] for name in names}
 
 
-def say_ending(result: RunResult | None, tree: Tree, planned: Plan) -> None:
-    """Print how a run ended, why if it failed, and where its record is. None: it was interrupted."""
-    if result is None:
-        say(f"interrupted\n  orchestrate show {planned.run}")
-        return
+def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
+    """Print how a run ended, why if it failed, and where its record is."""
     for check in result.checks:
         if not check.passed:
             say(clean(f"✗ check `{check.name}` failed: {check.message}"))

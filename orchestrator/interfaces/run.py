@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 from orchestrator.app import DEFAULT_ENVIRONMENT, RunRequest, execute, find_workflow, plan
 from orchestrator.environments.confined import Confined
@@ -17,21 +14,28 @@ from orchestrator.errors import UsageError
 from orchestrator.interfaces.arguments import build_parser, command_names
 from orchestrator.interfaces.asking import asker
 from orchestrator.interfaces.console import view_for_stderr
-from orchestrator.interfaces.outcome import print_answer, print_plan, say_ending, say_warnings
+from orchestrator.interfaces.outcome import (
+    print_answer,
+    print_interrupted,
+    print_plan,
+    say_ending,
+    say_warnings,
+)
+from orchestrator.interfaces.stopping import Stop
+from orchestrator.interfaces.terminal import hush
 from orchestrator.runs.inputs import read_json
 
 if TYPE_CHECKING:
     import argparse
-    from types import FrameType
+    from collections.abc import Callable
 
     from orchestrator.app import Plan
     from orchestrator.interfaces.console import View
     from orchestrator.values import RunResult
 
-REFRESH_S = 0.1
+P = ParamSpec("P")
 
-MERCY_S = 1.5
-"""How long a run may take to stop its workers before this process goes, and takes them with it."""
+REFRESH_S = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -124,7 +128,7 @@ def _neither_command_nor_file(word: str) -> NoReturn:
 
 
 def _run(planned: Plan, *, as_object: bool) -> int:
-    stopped = _Stop()
+    stopped = Stop()
     with view_for_stderr() as view:
         try:
             result = asyncio.run(_watched(planned, view, stopped))
@@ -133,65 +137,36 @@ def _run(planned: Plan, *, as_object: bool) -> int:
         finally:
             stopped.stand_down()
     if result is None:
-        say_ending(None, view.tree, planned)
+        print_interrupted(planned, view.tree, as_object=as_object)
         return 128 + stopped.signum
     print_answer(result, as_object=as_object)
     say_ending(result, view.tree, planned)
     return result.exit_code
 
 
-async def _watched(planned: Plan, view: View, stopped: _Stop) -> RunResult:
-    task = asyncio.create_task(execute(planned, listen=view.listen, ask=asker(view)))
+async def _watched(planned: Plan, view: View, stopped: Stop) -> RunResult:
+    task = asyncio.create_task(execute(planned, listen=_unless_gone(view.listen), ask=asker(view)))
     stopped.watch(task)
-    drawing = asyncio.create_task(_draw(view))
+    drawing = asyncio.create_task(_draw(_unless_gone(view.refresh)))
     try:
         return await task
     finally:
         drawing.cancel()
 
 
-async def _draw(view: View) -> None:
+async def _draw(refresh: Callable[[], None]) -> None:
     while True:
-        view.refresh()
+        refresh()
         await asyncio.sleep(REFRESH_S)
 
 
-class _Stop:
-    """Turns Ctrl-C and SIGTERM into the run's cancellation, and makes sure that it ends.
+def _unless_gone(write: Callable[P, None]) -> Callable[P, None]:
+    """What writes to stderr, and goes on in silence when nobody reads that any more: a run has its record to close."""
 
-    Plain signal handlers, not the event loop's: they also work while the loop is busy. A second signal, or
-    MERCY_S without an end, ends this process, and its workers die with it.
-    """
+    def written(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            write(*args, **kwargs)
+        except OSError:
+            hush("stderr")
 
-    def __init__(self) -> None:
-        self.signum = signal.SIGINT.value
-        self._task: asyncio.Task[Any] | None = None
-        self._before = {
-            number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-        }
-
-    def watch(self, task: asyncio.Task[Any]) -> None:
-        """Cancel this task when a signal comes. To be called in the event loop that runs it."""
-        self._task, self._loop = task, asyncio.get_running_loop()
-        signal.signal(signal.SIGINT, self._arrived)
-        signal.signal(signal.SIGTERM, self._arrived)
-
-    def stand_down(self) -> None:
-        """Give the signals back."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _arrived(self, signum: int, _frame: FrameType | None) -> None:
-        self.signum = signum
-        signal.signal(signal.SIGINT, self._end)
-        signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGALRM, self._end)
-        signal.setitimer(signal.ITIMER_REAL, MERCY_S)
-        if self._task is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
-
-    def _end(self, _signum: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(OSError):
-            os.write(2, b"\ninterrupted before the run could close its record\n")
-        os._exit(128 + self.signum)
+    return written

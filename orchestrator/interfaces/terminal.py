@@ -74,6 +74,13 @@ def show(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def hush(stream_name: str) -> None:
+    """Send what is still to be written to a stream nowhere: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, getattr(sys, stream_name).fileno())
+    os.close(nowhere)
+
+
 def as_json(value: Any) -> str:
     """Indented JSON; what JSON has no form for stands as its text."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
