@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.errors import DocumentError, UsageError
+from orchestrator.runs.context import unmatched
 from orchestrator.runs.inputs import read_inputs
-from orchestrator.runs.permissions import expanded
+from orchestrator.runs.permissions import located
 from orchestrator.runs.plan import Plan
 from orchestrator.strategies.choose import candidates
 from orchestrator.values import Limits, Problem, RunResult
-from orchestrator.workspace import Workspace, expanded_path, find_workspace
+from orchestrator.workspace import bundled, workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from orchestrator.catalog.select import Catalog
-    from orchestrator.documents.types import Workflow
+    from orchestrator.documents.types import Skill, Workflow
     from orchestrator.environments.environment import Environment
     from orchestrator.runs.examples import ExampleResult
     from orchestrator.runs.journal import Event
     from orchestrator.runs.parts import Approval
+    from orchestrator.workspace import Workspace
 
 __all__ = [
     "Plan",
@@ -123,20 +125,39 @@ def plan(request: RunRequest) -> Plan:
     if problems := problems + (broken if workflow.skills is not None else []):
         raise DocumentError(problems)
     environment_factory(request.environment or DEFAULT_ENVIRONMENT)
-    inputs = read_inputs(workflow, request.inputs, request.typed)
+    inputs = located(
+        workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
+    )
     return Plan(
         run=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         workflow=workflow,
         workspace=workspace,
-        inputs=expanded(workflow.inputs, inputs),
+        inputs=inputs,
         known=catalog.skills,
         skills=skills,
         limits=limits_with(workflow.limits, request.budget),
         environment=request.environment or DEFAULT_ENVIRONMENT,
         strategies=tuple(candidates(workflow, request.strategy)),
         strategy=request.strategy,
-        warnings=(*workflow.warnings, *broken),
+        warnings=(*workflow.warnings, *_warnings(workflow, inputs, workspace, skills)),
     )
+
+
+def _warnings(
+    workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace, skills: Sequence[Skill]
+) -> Iterator[Problem]:
+    """What is odd about a run, and no reason not to begin it."""
+    path = str(workflow.path)
+    for pattern in workflow.context:
+        if unmatched(pattern, inputs, workspace):
+            yield Problem(path, 0, f"`context: {pattern}` fits no file", severity="warning")
+    broken = [
+        skill.name for skill in skills if any(problem.severity == "error" for problem in skill.diagnostics)
+    ]
+    if broken:
+        names = ", ".join(f"`{name}`" for name in broken)
+        message = f"functions are missing from {names}: the manifest has errors"
+        yield Problem(path, 0, message, "`orchestrate check skills` tells them", severity="warning")
 
 
 def check_workflow(path: Path, *, strict: bool = False) -> list[Problem]:
@@ -190,13 +211,6 @@ def open_catalog(workspace: Workspace) -> Catalog:
     return discover(workspace, home=Path.home(), bundled=bundled() / "skills")
 
 
-def bundled() -> Path:
-    """Folder with the `skills/` and `workflows/` that come with the package."""
-    package = Path(__file__).parent
-    installed = package / "bundled"
-    return installed if installed.is_dir() else package.parent
-
-
 def find_workflow(path: Path, workspace: Path | str | None = None) -> Path:
     """The file that a person names: a path, or the name of a workflow of the workspace or of the package."""
     if path.exists() or path.suffix or len(path.parts) != 1:
@@ -204,19 +218,6 @@ def find_workflow(path: Path, workspace: Path | str | None = None) -> Path:
     folders = [workspace_of(workspace, path).root / "workflows", bundled() / "workflows"]
     named = (folder / f"{path.name}.md" for folder in folders)
     return next((found for found in named if found.is_file()), path)
-
-
-def workspace_of(asked: Path | str | None, workflow: Path = Path()) -> Workspace:
-    """The workspace to work in; without a workflow, the one of the working directory. Raises UsageError when the one that was asked for is no folder."""
-    if asked is None:
-        came_with_us = workflow.resolve().is_relative_to(bundled().resolve())
-        elsewhere = not Path.cwd().is_relative_to(bundled().resolve())
-        # A workflow of the package works on the folder it is called from: where it lies is nobody's workspace.
-        return find_workspace(*([] if came_with_us and elsewhere else [workflow.parent]), Path.cwd())
-    root = expanded_path(asked).absolute()
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"the workspace `{root}` is no folder", hint="name a folder with --workspace DIR")
-    return Workspace(root.resolve())
 
 
 def limits_with(limits: Limits, budget: Mapping[str, Any]) -> Limits:

@@ -23,6 +23,7 @@ class Call:
     name: str
     arguments: Any = None
     parent: Call | None = None
+    printed: str = ""  # by its code, while it ran
     n_children: int = field(default=0, repr=False)
 
     @property

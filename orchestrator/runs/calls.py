@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import CallError, SkillError
+from orchestrator.errors import CallError, Denied, SkillError
 from orchestrator.runs import requests, skills
 from orchestrator.runs.call import Call, described
 from orchestrator.runs.parts import Approval
@@ -98,7 +98,9 @@ class Server:
         call = self.call.child("skill", skill.name, arguments)
 
         async def work(_: Slot) -> Any:
-            raise _no_model(f"`{skill.name}` has no code: it is run by a model")
+            functions = ", ".join(f"`skills.{skill.attribute}.{name}(...)`" for name in skill.functions)
+            other = f"; without one there is {functions}" if functions else ""
+            raise _no_model(f"`{skill.name}` itself is run by a model{other}")
 
         return await self._worked(call, skill, "", work)
 
@@ -147,12 +149,7 @@ class Server:
         """The work's value: allowed, approved, in a slot, on record."""
         error = call.refused(self.parts.ledger.limits.depth)
         if error is None and not await self._approved(call, skill, function, asks=asks):
-            error = SkillError(
-                f"`{call.name}` needs a person's approval, and has none",
-                kind="denied",
-                error_kind="approval",
-                hint="run it on a terminal to be asked",
-            )
+            error = SkillError(f"`{call.name}` was not approved", kind="denied", error_kind="approval")
         if error is not None:
             return await self._refused(call, skill, error)
         async with self.parts.ledger.slot(call.depth) as slot:
@@ -167,7 +164,9 @@ class Server:
         return await on_record(self.parts, call, refuse, skill=skill)
 
     async def _approved(self, call: Call, skill: Skill, function: str, *, asks: bool) -> bool:
-        patterns = {f"skill:{skill.name}", f"skill:{skill.name}.{function}"}
+        # A script is asked about under its functions' names too: it is the same code.
+        names = {function, *(one.name for one in skill.functions.values() if one.entry == function)}
+        patterns = {f"skill:{skill.name}", *(f"skill:{skill.name}.{name}" for name in names)}
         if not asks and not patterns.intersection(self.rights.workflow.approvals):
             return True
         prompt = f"Run {call.name}({described(call.arguments)})?"
@@ -182,7 +181,12 @@ class Server:
         call = self.call.child("approval", approval.function or "approve", question)
 
         async def put() -> bool:
-            return ask is not None and await ask(approval)
+            if ask is None:
+                raise Denied(
+                    f"`{call.name}` waits for a person, and there is nobody to ask: {approval.prompt}",
+                    hint="run it on a terminal",
+                )
+            return await ask(approval)
 
         agreed: bool = await on_record(self.parts, call, put)
         return agreed

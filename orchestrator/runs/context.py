@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill
-from orchestrator.environments.session import TextFile
+from orchestrator.environments.frames import TextFile
 from orchestrator.errors import UsageError
 from orchestrator.runs.journal import keep_blob
+from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,11 @@ BY_FILE_BYTES = 1 << 20
 
 KEPT_S = 7 * 24 * 3600
 """How long a text is kept that no run uses."""
+
+
+def unmatched(pattern: str, inputs: Mapping[str, Any], workspace: Workspace) -> bool:
+    """Whether a pattern of `context:` fits no file."""
+    return not _found(fill(pattern, inputs, quote=glob.escape), workspace.root)
 
 
 def load_context(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace, texts: Path) -> Any:
@@ -96,7 +102,7 @@ def recorded(value: Any) -> Any:
 
 
 def _found(pattern: str, root: Path) -> list[Path]:
-    full = os.path.normpath(root / Path(pattern).expanduser())
+    full = os.path.normpath(root / expanded_path(pattern))
     return sorted(path for path in map(Path, glob.glob(full, recursive=True)) if path.is_file())
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill
-from orchestrator.values import Grants, Permissions
+from orchestrator.values import Grants
+from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -95,16 +96,6 @@ def narrowed(asked: Grants, granted: Grants) -> Grants:
     )
 
 
-def own_grants(permissions: Permissions, workspace: Workspace) -> Grants:
-    """What a document asks for, granted as it stands: for a skill that is tested by itself."""
-    return Grants(
-        read=_unique([workspace.root, *resolved(permissions.read, workspace.root)]),
-        write=_unique(writable(permissions.write, workspace.root)),
-        network=bool(permissions.network),
-        env={name: os.environ[name] for name in permissions.env if name in os.environ},
-    )
-
-
 def input_paths(schema: Schema, inputs: Mapping[str, Any], root: Path) -> list[Path]:
     """Files and folders that the run was given.
 
@@ -120,11 +111,13 @@ def input_paths(schema: Schema, inputs: Mapping[str, Any], root: Path) -> list[P
     ]
 
 
-def expanded(schema: Schema, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with `~` replaced in the strings that the schema marks with `format: path`."""
-    return {
-        name: _expand(schema.get("properties", {}).get(name, {}), value) for name, value in inputs.items()
-    }
+def located(schema: Schema, inputs: Mapping[str, Any], root: Path, here: Path) -> dict[str, Any]:
+    """The inputs with their paths as cells need them: the strings that the schema marks with `format: path`.
+
+    `~` is replaced. A relative path is the workspace's; one that is only found from where the caller stands is that.
+    """
+    properties = schema.get("properties", {})
+    return {name: _located(properties.get(name), value, root, here) for name, value in inputs.items()}
 
 
 def resolved(patterns: Iterable[str], root: Path) -> list[Path]:
@@ -178,7 +171,7 @@ def _base(pattern: str, root: Path) -> Path:
 
 
 def _absolute(text: str, root: Path) -> Path:
-    return Path(os.path.normpath(root / Path(text).expanduser()))
+    return Path(os.path.normpath(root / expanded_path(text)))
 
 
 def _is_glob(text: str) -> bool:
@@ -204,15 +197,18 @@ def _marked(schema: Any, value: Any) -> Iterator[str]:
             )
 
 
-def _expand(schema: Any, value: Any) -> Any:
+def _located(schema: Any, value: Any, root: Path, here: Path) -> Any:
     if not isinstance(schema, dict):
         return value
-    if isinstance(value, str) and schema.get("format") == "path" and value.startswith("~"):
-        return str(Path(value).expanduser())
+    if isinstance(value, str) and schema.get("format") == "path" and _may_be_path(value):
+        path = expanded_path(value) if value.startswith("~") else Path(value)
+        found_here = not path.is_absolute() and not (root / path).exists() and (here / path).exists()
+        return str(here / path) if found_here else value if path == Path(value) else str(path)
     if isinstance(value, list):
-        return [_expand(schema.get("items"), item) for item in value]
+        return [_located(schema.get("items"), item, root, here) for item in value]
     if isinstance(value, dict):
-        return {name: _expand(schema.get("properties", {}).get(name), item) for name, item in value.items()}
+        properties = schema.get("properties", {})
+        return {name: _located(properties.get(name), item, root, here) for name, item in value.items()}
     return value
 
 

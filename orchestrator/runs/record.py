@@ -62,6 +62,7 @@ def _finish(
         calls=0,
         tokens=0,
         usd=0.0,
+        **({"printed": call.printed} if call.printed else {}),
     )
     if skill is None:
         return

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import CallError, SkillError, WorkerLost
 from orchestrator.runs.call import canonical
 from orchestrator.runs.context import recorded
-from orchestrator.runs.skills import BROKEN
+from orchestrator.runs.skills import BROKEN, printed
 from orchestrator.runs.table import skill_table
 from orchestrator.strategies.strategy import Observation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.environments.session import CellDone, Failure, Output, Serve, Session
+    from orchestrator.environments.session import CellDone, Failure, Serve, Session
     from orchestrator.runs.calls import Server
     from orchestrator.values import Cell, Grants
 
@@ -177,18 +177,10 @@ class Repl:
 
 def shown(done: CellDone) -> str:
     """What the cell's author sees: its output, what was left out, and the error with its traceback."""
-    parts = [_output(done.output)]
+    parts = [printed(done.output)]
     if done.failure is not None:
         parts.append(_failure(done.failure))
     return "\n".join(part.rstrip("\n") for part in parts if part) or "(no output)"
-
-
-def _output(output: Output) -> str:
-    n_left_out = output.n_chars - len(output.head) - len(output.tail)
-    if n_left_out <= 0:
-        return output.head + output.tail
-    whole = f"; the whole is in {output.path}" if output.path else ""
-    return f"{output.head}\n[... {n_left_out:,} characters left out{whole} ...]\n{output.tail}"
 
 
 def _failure(failure: Failure) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.documents.types import Function, Schema, Skill
-    from orchestrator.environments.session import Failure, ScriptDone
+    from orchestrator.environments.session import Failure, Output, ScriptDone
     from orchestrator.runs.calls import Server
     from orchestrator.runs.parts import Parts, Rights
 
@@ -85,6 +85,7 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
         except WorkerLost as lost:
             if not n_tries:
                 raise _lost(skill, function.name, lost) from lost
+    call.printed = printed(done.output)
     if done.failure is not None and not done.loaded:
         raise SkillError(
             f"`{skill.name}.{function.name}` can't be loaded from `{request.file}`: "
@@ -148,6 +149,15 @@ def script_argv(skill: Skill, path: str, options: Mapping[str, Any]) -> list[str
         elif value is not None and value is not False:
             words += [option, _word(value)]
     return words
+
+
+def printed(output: Output) -> str:
+    """Head and tail of an output, with what was left out between them."""
+    n_left_out = output.n_chars - len(output.head) - len(output.tail)
+    if n_left_out <= 0:
+        return output.head + output.tail
+    whole = f"; the whole is in {output.path}" if output.path else ""
+    return f"{output.head}\n[... {n_left_out:,} characters left out{whole} ...]\n{output.tail}"
 
 
 def checked_arguments(skill: Skill, function: Function, arguments: dict[str, Any]) -> dict[str, Any]:

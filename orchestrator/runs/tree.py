@@ -46,6 +46,7 @@ class Node:
     message: str = ""
     duration_s: float | None = None
     strategy: str = ""
+    printed: str = ""
     during: int = (
         -1
     )  # which of the caller's cells made the call, counted from 0 over all attempts; -1: none of them
@@ -112,6 +113,7 @@ def _apply(node: Node, event: Event) -> None:
             node.outcome = fields["outcome"]
             node.value = fields.get("value")
             node.message = fields.get("error") or ""
+            node.printed = fields.get("printed", "")
             node.duration_s = fields.get("duration_s")
         case "iteration":
             node.strategy = fields["strategy"]

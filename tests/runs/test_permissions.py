@@ -7,9 +7,9 @@ import pytest
 
 from orchestrator.documents.types import Function, Requires, Skill, Workflow
 from orchestrator.runs.permissions import (
-    expanded,
     folders_to_make,
     input_paths,
+    located,
     narrowed,
     resolved,
     skill_grants,
@@ -135,11 +135,21 @@ def test_nothing_is_narrowed_to_more_than_was_granted():
     assert narrowed(asked, granted) == Grants(read=(one / "y", other / "x"))
 
 
-def test_a_tilde_is_the_home_folder_only_where_the_schema_says_path(monkeypatch):
+def test_a_tilde_is_the_home_folder_only_where_the_schema_says_path(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/ada")
     given = {"folder": "~/notes", "files": ["~/a", "b"], "name": "~ada"}
-    assert expanded(PATHS, given) == {
+    assert located(PATHS, given, tmp_path, tmp_path) == {
         "folder": "/home/ada/notes",
         "files": ["/home/ada/a", "b"],
         "name": "~ada",
+    }
+
+
+def test_a_relative_path_is_the_workspaces_unless_it_is_only_found_where_the_caller_stands(workspace):
+    here = workspace.root / "notes"
+    given = {"folder": "deep", "files": ["notes", "a.md", "nowhere"], "name": "a.md"}
+    assert located(PATHS, given, workspace.root, here) == {
+        "folder": str(here / "deep"),
+        "files": ["notes", str(here / "a.md"), "nowhere"],
+        "name": "a.md",
     }

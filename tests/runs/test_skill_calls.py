@@ -197,16 +197,42 @@ def test_a_workflow_can_be_a_function_of_a_skill(place):
 def test_a_call_that_needs_approval_is_made_only_when_a_person_agrees(place):
     head = 'skills: [maths]\napprovals: ["skill:maths.note"]'
     call = "skills.maths.note(path='out/n.txt')"
-    message, kind, _ = failed(place, call, head=head)
-    assert (kind, message) == ("denied", "`maths.note` needs a person's approval, and has none")
+    result = place.run(CAUGHT.format(call=call), head=head)
+    assert (result.status, result.exit_code) == ("denied", 5)
+    assert "`maths.note` waits for a person, and there is nobody to ask" in result.message
     asked = []
 
     async def agree(approval):
         asked.append(approval.function)
-        return True
+        return len(asked) == 1
 
     assert place.run(f"FINAL({call})", head=head, ask=agree).answer == {"n": 1}
     assert asked == ["maths.note"]
+    message, kind, _ = failed(place, call, head=head, ask=agree)
+    assert (kind, message) == ("denied", "`maths.note` was not approved")
+
+
+def test_a_script_is_asked_about_under_its_functions_names_too(place):
+    async def refuse(approval):
+        return False
+
+    head = 'skills: [greet]\napprovals: ["skill:greet.facts"]'
+    assert failed(place, "skills.greet.run('facts.py')", head=head, ask=refuse)[1] == "denied"
+    assert failed(place, "skills.greet.facts(n=1)", head=head, ask=refuse)[1] == "denied"
+
+
+def test_what_a_skill_prints_is_in_the_journal(place):
+    code = place.root / "skills/maths/maths.py"
+    code.write_text(
+        code.read_text().replace(
+            '    return {"n": 2 * n}', "    print('doubling', n)\n    return {\"n\": 2 * n}"
+        )
+    )
+    place.run("FINAL(skills.maths(n=1))")
+    finished = [
+        event.fields for event in place.events if event.event == "call_finished" and event.call == "0.1"
+    ]
+    assert finished[0]["printed"] == "doubling 1\n"
 
 
 def test_a_cell_can_ask_a_person(place):
@@ -215,7 +241,7 @@ def test_a_cell_can_ask_a_person(place):
 
     result = place.run("FINAL([approve('Send it?'), approve('Keep it?', items=[1])])", ask=refuse)
     assert result.answer == [False, True]
-    assert place.run("FINAL(approve('Send it?'))").answer is False
+    assert place.run("FINAL(approve('Send it?'))").exit_code == 5
 
 
 def test_examples_of_a_manifest_are_its_test(place):
@@ -294,12 +320,18 @@ except SkillError as error:
 
 
 def test_a_nested_workflow_keeps_its_own_inputs_and_approvals(place):
+    async def refuse(approval):
+        return False
+
     (place.root / "skills/maths/tripled.md").write_text(NESTED)
-    result = place.run("FINAL(skills.maths.tripled(n=1))", head="skills: [maths]")
+    result = place.run("FINAL(skills.maths.tripled(n=1))", head="skills: [maths]", ask=refuse)
     assert result.answer == [1, "denied"]
     manifest = place.root / "skills/maths/manifest.yaml"
     manifest.write_text(re.sub(r"(tripled.md}\n)    input: .*\n", r"\1", manifest.read_text()))
-    assert place.run("FINAL(skills.maths.tripled())", head="skills: [maths]").answer == [7, "denied"]
+    assert place.run("FINAL(skills.maths.tripled())", head="skills: [maths]", ask=refuse).answer == [
+        7,
+        "denied",
+    ]
 
 
 def test_a_nested_workflow_that_only_a_model_could_run_is_an_error_of_its_call(place):
@@ -339,6 +371,9 @@ def test_what_a_worker_forges_is_refused_as_a_request(place, fn, request_):
 
 
 def test_refused_calls_are_on_record_too(place):
+    async def refuse(approval):
+        return False
+
     place.run(
         """
         for call in (lambda: skills.maths(n="x"), lambda: skills.maths.note(path="out/x")):
@@ -349,6 +384,7 @@ def test_refused_calls_are_on_record_too(place):
         FINAL(1)
         """,
         head='skills: [maths]\napprovals: ["skill:maths.note"]',
+        ask=refuse,
     )
     finished = [event.fields["outcome"] for event in place.events if event.event == "call_finished"]
     assert finished == ["invalid", "ok", "denied", "unverified"]  # `ok` is the question itself, answered no
