@@ -57,6 +57,22 @@ class Workspace:
         return self.root / "skill-usage.json"
 
 
+def workspace_of(asked: Path | str | None, workflow: Path = Path()) -> Workspace:
+    """The workspace to work in; without a workflow, the one of the working directory.
+
+    Raises UsageError when the one that was asked for is no folder.
+    """
+    if asked is None:
+        came_with_us = workflow.resolve().is_relative_to(bundled().resolve())
+        elsewhere = not Path.cwd().is_relative_to(bundled().resolve())
+        # A workflow of the package works on the folder it is called from: where it lies is nobody's workspace.
+        return find_workspace(*([] if came_with_us and elsewhere else [workflow.parent]), Path.cwd())
+    root = expanded_path(asked).absolute()
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"the workspace `{root}` is no folder", hint="name a folder with --workspace DIR")
+    return Workspace(root.resolve())
+
+
 def find_workspace(*starts: Path) -> Workspace:
     """The nearest folder with a workspace's parts, upwards from each start in turn, else the working directory."""
     for start in starts:
@@ -65,6 +81,13 @@ def find_workspace(*starts: Path) -> Workspace:
             if any((folder / marker).exists() for marker in MARKERS):
                 return Workspace(folder)
     return Workspace(Path.cwd())
+
+
+def bundled() -> Path:
+    """Folder with the `skills/` and `workflows/` that come with the package."""
+    package = Path(__file__).parent
+    installed = package / "bundled"
+    return installed if installed.is_dir() else package.parent
 
 
 def expanded_path(text: str | Path) -> Path:

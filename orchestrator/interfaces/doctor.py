@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator import __version__
-from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog, workspace_of
+from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog
 from orchestrator.environments.confined import probe
 from orchestrator.environments.process import Process
 from orchestrator.interfaces.terminal import as_json, clean, plural, show
+from orchestrator.workspace import workspace_of
 
 if TYPE_CHECKING:
     import argparse

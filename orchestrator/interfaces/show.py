@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.app import workspace_of
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.console import headline, print_lines
 from orchestrator.interfaces.drawing import Line, whole
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
 from orchestrator.runs.history import find_run, list_runs, read_tree, run_info
+from orchestrator.workspace import workspace_of
 
 if TYPE_CHECKING:
     import argparse

@@ -6,10 +6,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.app import open_catalog, try_examples, workspace_of
+from orchestrator.app import open_catalog, try_examples
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import as_json, clean, columns, one_line, plural, say, show, table
 from orchestrator.runs.table import signature
+from orchestrator.workspace import workspace_of
 
 if TYPE_CHECKING:
     import argparse

@@ -6,9 +6,9 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.app import workspace_of
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, plural, say, show, table
 from orchestrator.runs.history import find_run, list_runs, run_info
+from orchestrator.workspace import workspace_of
 
 if TYPE_CHECKING:
     import argparse

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.app import workspace_of
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, plural, say, show, table
 from orchestrator.memory.usage import UsageStore
+from orchestrator.workspace import workspace_of
 
 if TYPE_CHECKING:
     import argparse

@@ -115,4 +115,4 @@ def test_what_was_typed_before_the_question_is_no_answer(
     steps = (b"started", early), (early.strip(), go), (b"[y/N]", b"\n")
     seen, code = on_a_terminal([str(path)], clean_env, *steps)
     assert code == 1, seen
-    assert "has none" in ESCAPES.sub("", seen)
+    assert "`adder.add` was not approved" in ESCAPES.sub("", seen)

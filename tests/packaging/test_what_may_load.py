@@ -26,6 +26,14 @@ def loaded_by(code: str) -> set[str]:
     return set(json.loads(done.stderr.replace("'", '"')))
 
 
+def loaded_by_command(words: list[str]) -> set[str]:
+    """What a command loads; what it prints goes nowhere."""
+    return loaded_by(
+        "import os\nsys.stdout, sys.stderr, kept = open(os.devnull, 'w'), open(os.devnull, 'w'), sys.stderr\n"
+        f"from orchestrator.interfaces.cli import main\nmain({words!r})\nsys.stderr = kept"
+    )
+
+
 def third_party(modules: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names) - {"orchestrator"}
 
@@ -43,10 +51,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], []], ids=" ".join)
 def test_help_loads_the_parser_and_nothing_else(words: list[str]) -> None:
-    modules = loaded_by(
-        "import os\nsys.stdout, sys.stderr, kept = open(os.devnull, 'w'), open(os.devnull, 'w'), sys.stderr\n"
-        f"from orchestrator.interfaces.cli import main\nmain({words!r})\nsys.stderr = kept"
-    )
+    modules = loaded_by_command(words)
     assert ours(modules) == {
         "orchestrator",
         "orchestrator.errors",
@@ -56,6 +61,28 @@ def test_help_loads_the_parser_and_nothing_else(words: list[str]) -> None:
     }
     assert third_party(modules) == set()
     assert modules & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "floors", "packages"),
+    [
+        ("status", {"errors", "interfaces", "memory", "runs", "workspace"}, set()),
+        ("show", {"errors", "interfaces", "memory", "runs", "workspace"}, set()),
+        ("usage", {"errors", "interfaces", "memory", "values", "workspace"}, {"tinydb"}),
+    ],
+)
+def test_commands_that_read_the_record_load_nothing_that_runs(
+    command: str, floors: set[str], packages: set[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "memory" / "runs" / "r1"
+    run.mkdir(parents=True)
+    head = {"v": 1, "seq": 0, "at": "2026-01-01T00:00:00Z", "run": "r1", "call": "0"}
+    started = {**head, "event": "run_started", "workflow": "w", "environment": "e"}
+    (run / "journal.jsonl").write_text(json.dumps(started) + "\n")
+    modules = loaded_by_command([command, "--workspace", str(tmp_path)])
+    assert {name.split(".")[1] for name in ours(modules) if "." in name} == floors
+    assert third_party(modules) == packages
+    assert "asyncio" not in modules
 
 
 def test_every_public_name_can_be_imported() -> None:
