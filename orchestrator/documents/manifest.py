@@ -33,6 +33,7 @@ _MARKER_STEM = "orchestrate.skill/"
 class Manifest:
     """What a manifest says; all empty where a skill has none."""
 
+    exists: bool = False
     functions: Mapping[str, Function] = field(default_factory=dict)
     default: str | None = None
     uses: tuple[str, ...] = ()
@@ -56,14 +57,14 @@ def parse_manifest(text: str, folder: Path) -> Manifest:
     if not isinstance(values, dict):
         if not found.has_errors:
             found.error(1, f"a manifest has to be a mapping, not {described(values)}")
-        return Manifest(problems=found.problems)
+        return Manifest(exists=True, problems=found.problems)
     if values["schema"] != MARKER:
         found.error(
             located.line(("schema",)),
             f"{described(values['schema'])} is not known here",
             f"write `schema: {MARKER}`",
         )
-        return Manifest(problems=found.problems)
+        return Manifest(exists=True, problems=found.problems)
     return _manifest(_sound_keys(values, located, found), folder, located, found)
 
 
@@ -106,6 +107,7 @@ def _manifest(keys: ManifestKeys, folder: Path, located: Located, found: Finding
             )
         default = None
     return Manifest(
+        exists=True,
         functions=functions,
         default=default,
         uses=tuple(keys.uses),

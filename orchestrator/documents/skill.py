@@ -41,6 +41,7 @@ def load_skill(skill_md: Path, source: str = "folder") -> Skill:
         body=body,
         version=folder_version(folder),
         source=source,
+        has_manifest=manifest.exists,
         functions=manifest.functions,
         default=manifest.default,
         uses=manifest.uses,
@@ -152,7 +153,8 @@ def _first_paragraph(body: str) -> str:
 def _load_manifest(folder: Path) -> Manifest:
     path = folder / FILE_NAME
     try:
-        if not path.is_file():  # a pipe would be waited for
+        # A pipe would be waited for, and a link that leaves the skill would speak for a file that is not its own.
+        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             return Manifest()
         with path.open("rb") as file:
             data = file.read(MAX_BYTES)

@@ -112,6 +112,7 @@ class Skill:
     body: str
     version: str
     source: str = "folder"  # workspace | claude | agents | home-claude | home-agents | bundled | folder
+    has_manifest: bool = False  # a manifest.yaml with our marker, also one with errors
     functions: Mapping[str, Function] = field(default_factory=dict)
     default: str | None = None
     scripts: Mapping[str, Script] = field(default_factory=dict)

@@ -63,7 +63,7 @@ def skill_grants(
     functions that take paths may read what the workflow may: it is the caller who chooses what to hand over.
     `program` is one that the worker is to start, besides those that the manifest requires.
     """
-    declared = bool(skill.functions)
+    declared = skill.has_manifest
     asked = skill.permissions
     takes_paths = any(takes_path(function.input) for function in skill.functions.values())
     read = (

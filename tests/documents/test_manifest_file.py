@@ -91,6 +91,7 @@ def problems(folder: Path, text: str) -> list[tuple[int, str, str]]:
 
 def test_the_contracts_example_is_read_whole(folder: Path) -> None:
     assert parse_manifest(CONTRACT, folder) == Manifest(
+        exists=True,
         functions={
             "count": Function(
                 name="count",
@@ -213,7 +214,7 @@ def test_an_input_left_out_comes_from_the_type_hints(
 def test_a_manifest_without_the_marker_is_an_asset(folder: Path, text: str) -> None:
     manifest = parse_manifest(text, folder)
 
-    assert manifest == Manifest(problems=manifest.problems)
+    assert manifest == Manifest(exists=text.startswith("-"), problems=manifest.problems)
     assert [each.message for each in manifest.problems] == (
         ["a manifest has to be a mapping, not a list"] if text.startswith("-") else []
     )
@@ -327,7 +328,10 @@ def test_the_only_function_is_the_default(folder: Path) -> None:
     )
 
     assert parse_manifest(one, folder) == Manifest(
-        functions={"f": Function("f", "prompt", "prompt.md")}, default="f", examples=(Example({}),)
+        exists=True,
+        functions={"f": Function("f", "prompt", "prompt.md")},
+        default="f",
+        examples=(Example({}),),
     )
 
 

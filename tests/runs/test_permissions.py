@@ -95,7 +95,12 @@ def test_only_declared_variables_are_passed(workspace, monkeypatch):
     granted = workflow_grants(workflow(permissions=asked), {}, workspace)
     assert granted.env == {"WANTED": "yes"}
     assert granted.network
-    mine = skill(workspace.root, functions={"f": function()}, permissions=Permissions(env=("OTHER",)))
+    mine = skill(
+        workspace.root,
+        has_manifest=True,
+        functions={"f": function()},
+        permissions=Permissions(env=("OTHER",)),
+    )
     assert skill_grants(mine, granted, workspace).env == {}
     assert not skill_grants(mine, granted, workspace).network
 
@@ -104,7 +109,7 @@ def test_a_skill_gets_what_it_and_the_workflow_have_in_common(workspace):
     root = workspace.root
     granted = Grants(read=(root / "notes", root / "data.txt"), write=(root / "out",))
     asked = Permissions(read=("notes/deep/**", "/etc/**"), write=("out/mine/**", "notes/**"))
-    mine = skill(root, functions={"f": function()}, permissions=asked)
+    mine = skill(root, has_manifest=True, functions={"f": function()}, permissions=asked)
     given = skill_grants(mine, granted, workspace)
     assert given.write == (root / "out/mine",)
     assert given.read == (mine.folder, root / "notes/deep", root / "out/mine")
@@ -113,7 +118,12 @@ def test_a_skill_gets_what_it_and_the_workflow_have_in_common(workspace):
 
 def test_a_skill_whose_functions_take_paths_may_read_what_the_workflow_may(workspace):
     granted = Grants(read=(workspace.root / "notes",), write=(workspace.root / "out",))
-    mine = skill(workspace.root, functions={"f": function(input=PATHS)}, requires=Requires(bins=("git",)))
+    mine = skill(
+        workspace.root,
+        has_manifest=True,
+        functions={"f": function(input=PATHS)},
+        requires=Requires(bins=("git",)),
+    )
     given = skill_grants(mine, granted, workspace)
     git = Path(shutil.which("git"))
     assert given.read[:3] == (mine.folder, workspace.root / "notes", git)
