@@ -2,7 +2,8 @@
 
 Deadlines. The worker's own timer stops a request after `timeout_s` and leaves its variables. Calls that are open
 then get a timeout error a moment later, so that code waiting for one wakes up. What still runs 2 s after its
-deadline is killed, with its whole process group.
+deadline is killed, with its whole process group. While a person is asked (`uncounted`) all of this stands still, for
+the worker's own timer too.
 
 Calls of a request are served side by side, each in a task of its own; the request returns when the worker is done
 and the last of them has been answered, so that no effect of a cell happens after it.
@@ -15,7 +16,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orchestrator.environments import frames, worker
@@ -50,6 +52,7 @@ __all__ = [
     "Serve",
     "Session",
     "TextFile",
+    "uncounted",
 ]
 
 GRACE_S = 2.0
@@ -169,9 +172,10 @@ class Session:
         if self._lost:
             raise WorkerLost(self._lost)
         self._n_requests += 1
-        request = _Request(self, self._n_requests, serve, timeout_s)
+        clock = _Clock(self, timeout_s)
+        request = _Request(self, self._n_requests, serve, clock)
         try:
-            async with asyncio.timeout(timeout_s + GRACE_S):
+            async with clock.limit(GRACE_S):
                 return await request.run({**frame, "id": self._n_requests, "timeout_s": timeout_s})
         except _ServeRaised as raised:
             await self._end("the worker was ended because a call of it ended the run")
@@ -198,9 +202,13 @@ class Session:
             raise WorkerLost(self._lost) from None
 
     async def send(self, frame: dict[str, Any]) -> None:
-        """Write a frame."""
-        self._writer.write(self._packed(frame))
+        """Write a frame, and wait while the worker is behind with reading."""
+        self.post(frame)
         await self._writer.drain()
+
+    def post(self, frame: dict[str, Any]) -> None:
+        """Write a frame, without a wait that could be cancelled or fail."""
+        self._writer.write(self._packed(frame))
 
     async def receive(self) -> dict[str, Any]:
         """The next frame. Raises EOFError, ConnectionError, BadFrame."""
@@ -258,14 +266,82 @@ class Session:
         return await self._leash.wait()
 
 
+@contextlib.asynccontextmanager
+async def uncounted() -> AsyncIterator[None]:
+    """A section whose time counts for no deadline; `serve` opens one while it asks a person.
+
+    It stops the clock of the request that is served, and of those that wait for it in turn: a cell whose skill asks
+    waits too. Sections may overlap; the clock goes on when the last is left. Elsewhere it does nothing.
+    """
+    with contextlib.ExitStack() as stopped:
+        for clock in _CLOCKS.get():
+            stopped.enter_context(clock.stopped())
+        yield
+
+
+class _Clock:
+    """The time of one request. True between events: it stands still exactly while `_n_stops` sections are open."""
+
+    def __init__(self, session: Session, timeout_s: float) -> None:
+        self._session = session
+        self._now = asyncio.get_running_loop().time
+        self._ends_at = self._now() + timeout_s
+        self._stopped_at = 0.0
+        self._n_stops = 0
+        self._limits: dict[asyncio.Timeout, float] = {}
+
+    @contextlib.asynccontextmanager
+    async def limit(self, after_s: float) -> AsyncIterator[None]:
+        """A section that is ended with TimeoutError so long after the deadline."""
+        if self._has_passed(after_s):
+            raise TimeoutError
+        async with asyncio.timeout_at(self._when(after_s)) as limit:
+            self._limits[limit] = after_s
+            try:
+                yield
+            finally:
+                del self._limits[limit]
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """A section that does not count."""
+        self._n_stops += 1
+        if self._n_stops == 1:
+            self._stopped_at = self._now()
+            self._moved()
+        try:
+            yield
+        finally:
+            self._n_stops -= 1
+            if not self._n_stops:
+                self._ends_at += self._now() - self._stopped_at
+                self._moved()
+
+    def _moved(self) -> None:
+        for limit, after_s in self._limits.items():
+            if not limit.expired():
+                limit.reschedule(self._when(after_s))
+        self._session.post({"kind": "clock", "runs": not self._n_stops})
+
+    def _has_passed(self, after_s: float) -> bool:
+        return not self._n_stops and self._now() >= self._ends_at + after_s
+
+    def _when(self, after_s: float) -> float | None:
+        return None if self._n_stops else self._ends_at + after_s
+
+
+_CLOCKS: ContextVar[tuple[_Clock, ...]] = ContextVar("_CLOCKS", default=())
+"""Clocks of the requests that the running task serves: its own, and those that wait for it."""
+
+
 class _Request:
     """One request while it runs: reads frames, serves calls."""
 
-    def __init__(self, session: Session, number: int, serve: Serve, timeout_s: float) -> None:
+    def __init__(self, session: Session, number: int, serve: Serve, clock: _Clock) -> None:
         self._session = session
         self._number = number
         self._serve = serve
-        self._wake_at = asyncio.get_running_loop().time() + timeout_s + WAKE_S
+        self._clock = clock
         self._n_open = 0
 
     async def run(self, frame: dict[str, Any]) -> dict[str, Any]:
@@ -295,6 +371,7 @@ class _Request:
                     raise BadFrame(f"a frame `{kind:.40}` that was not expected")
 
     async def _answer(self, number: int, fn: str, arguments: dict[str, Any]) -> None:
+        _CLOCKS.set((*_CLOCKS.get(), self._clock))  # in this task and those that it makes
         try:
             frame = {"kind": "reply", "id": number, "value": await self._served(fn, arguments)}
         except CallError as error:
@@ -303,15 +380,13 @@ class _Request:
         self._n_open -= 1
 
     async def _served(self, fn: str, arguments: dict[str, Any]) -> Any:
-        late = CallError(f"the deadline passed before `{fn}` was answered", kind="timeout", retryable=True)
-        if asyncio.get_running_loop().time() >= self._wake_at:
-            raise late
         try:
-            async with asyncio.timeout_at(self._wake_at) as deadline:
+            async with self._clock.limit(WAKE_S):
                 return await self._shielded(fn, arguments)
         except TimeoutError:
-            assert deadline.expired()
-            raise late from None
+            raise CallError(
+                f"the deadline passed before `{fn}` was answered", kind="timeout", retryable=True
+            ) from None
 
     async def _noted(self, fn: str, arguments: dict[str, Any]) -> None:
         with contextlib.suppress(CallError):  # nobody waits for an answer

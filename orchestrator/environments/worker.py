@@ -21,6 +21,7 @@ a `kind`. Version 1:
       script {id, argv, stdin, cwd, env, timeout_s}            done {returncode, stdout, stderr, truncated, late}
       expression {id, source, names, timeout_s}                done {failure, value, shown, truth}
       reply {id, value} or {id, error}
+      clock {runs}      whether the time of the running request counts; it does not while a person is asked
     either way
       file {name}       the frame is too large for the stream; it is this file of scratch, read once and removed
 
@@ -298,16 +299,13 @@ class Deadline:
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
         self._main = threading.main_thread().ident
+        self._seconds = 0.0
+        self._ends_at = 0.0
+        self._left_s: float | None = None  # how much time is left, while it stands still
         self._armed = False
         self._due = False
         self._n_held = 0
-
-    def armed(self, seconds: float) -> _Armed:
-        """A section that may take so long."""
-        self.seconds = seconds
-        return _Armed(self)
 
     def __enter__(self) -> None:
         if threading.get_ident() == self._main:
@@ -321,11 +319,23 @@ class Deadline:
             self._due = False
             raise self._error()
 
-    def arm(self) -> None:
+    def arm(self, seconds: float) -> None:
         """Begin to count."""
+        self._seconds, self._ends_at, self._left_s = seconds, time.monotonic() + seconds, None
         self._armed, self._due = True, False
         signal.signal(signal.SIGALRM, self._fire)  # again each time: a cell may have set its own
-        signal.setitimer(signal.ITIMER_REAL, max(self.seconds, 0.001))
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+
+    def clock(self, runs: bool) -> None:
+        """Stand still, or go on with the time that was left. Any thread may say so."""
+        if not self._armed:
+            return
+        if not runs and self._left_s is None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._left_s = self._ends_at - time.monotonic()
+        elif runs and self._left_s is not None:
+            self._ends_at, left_s, self._left_s = time.monotonic() + self._left_s, self._left_s, None
+            signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.001))
 
     def disarm(self) -> None:
         """Stop counting. A signal that is on its way is ignored from here on."""
@@ -333,7 +343,7 @@ class Deadline:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _fire(self, _signal: int, _frame: Any) -> None:
-        if not self._armed:
+        if not self._armed or self._left_s is not None:
             return
         if self._n_held:
             self._due = True
@@ -341,18 +351,7 @@ class Deadline:
             raise self._error()
 
     def _error(self) -> CellTimeout:
-        return CellTimeout(f"it ran longer than its {self.seconds:g} s")
-
-
-class _Armed:
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-
-    def __enter__(self) -> None:
-        self._deadline.arm()
-
-    def __exit__(self, *_: object) -> None:
-        self._deadline.disarm()
+        return CellTimeout(f"it ran longer than its {self._seconds:g} s")
 
 
 # ---------------------------------------------------------------------------------------------- stream
@@ -433,6 +432,8 @@ class Channel:
             self._state.notify_all()
         if frame["kind"] == "reply":
             self._replies[frame["id"]] = frame
+        elif frame["kind"] == "clock":
+            self._held.clock(frame["runs"])
         else:
             self._requests.append(frame)
 
@@ -1629,8 +1630,11 @@ class Worker:
     def _guarded(self, request: Frame, own: str, work: Callable[[], None], place: str = "") -> Frame | None:
         """Run somebody's code under its deadline: None, or the failure. Nothing that it raises gets past this."""
         try:
-            with self._deadline.armed(request["timeout_s"]):
+            try:
+                self._deadline.arm(request["timeout_s"])
                 work()
+            finally:
+                self._deadline.disarm()
         except MemoryError as error:
             self._ballast = None  # room to tell of it
             return failure_of(error, self._grants, own, place)

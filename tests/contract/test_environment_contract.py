@@ -14,7 +14,14 @@ import pytest
 from orchestrator.environments import worker
 from orchestrator.environments.confined import Confined, probe
 from orchestrator.environments.process import Process
-from orchestrator.environments.session import FunctionCall, ScriptCall, Session, TextFile
+from orchestrator.environments.session import (
+    GRACE_S,
+    FunctionCall,
+    ScriptCall,
+    Session,
+    TextFile,
+    uncounted,
+)
 from orchestrator.errors import BudgetExhausted, CallError, SkillError, WorkerLost
 from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
 
@@ -506,6 +513,65 @@ def test_what_costs_the_worker_costs_that_cell_only(rig, name):
     assert isinstance(first, str), first
     assert reason in first
     assert printed(second) == "2\n"
+
+
+class Person:
+    """Asked with the name of a number of seconds, takes that long to answer."""
+
+    async def __call__(self, fn: str, arguments: dict[str, Any]) -> Any:
+        async with uncounted():
+            await asyncio.sleep(
+                float(arguments["prompt"])
+            )  # there is nothing to wait for but a person's time
+        return True
+
+
+LONGER_THAN_ALL_S = 0.3 + GRACE_S + 0.2
+
+
+@pytest.mark.parametrize(
+    ("ending", "failure"), [("'end'", None), ("while True: pass", "CellTimeout")], ids=["ends", "loops"]
+)
+def test_time_of_a_person_does_not_count_for_any_of_the_threads(rig, ending, failure):
+    rig.parent = Person()
+    source = f"""
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(approve, ["0.1", "{LONGER_THAN_ALL_S}"]))
+        {ending}
+    """
+    first, second = rig.cells(source, "answers", timeout_s=0.3)
+    assert (first.failure and first.failure.type) == failure
+    assert printed(second) == "[True, True]\n"
+
+
+def test_worker_that_loops_after_a_person_answered_is_killed_all_the_same(rig):
+    rig.parent = Person()
+    source = "approve('0.5')\n" + LETHAL["swallows"][0]
+    assert LETHAL["swallows"][1] in rig.cell(source, timeout_s=0.3)
+
+
+def test_time_of_a_person_asked_by_a_skill_does_not_count_for_who_called_it(rig):
+    file = rig.folder / "code.py"
+    file.write_text(f"def go(ctx):\n    return ctx.llm_query('{LONGER_THAN_ALL_S}')\n")
+
+    async def run():
+        outer = await rig.start()
+        inner = await rig.start(grants=Grants(read=(rig.folder,)))
+
+        async def serve(fn, arguments):
+            done = await inner.function(FunctionCall(file, "go", {}, rig.folder), Person(), 0.3)
+            return done.value
+
+        done = await outer.cell(Cell(1, "FINAL(skills.echo())"), serve, 0.3)
+        await asyncio.gather(outer.close(), inner.close())
+        return done
+
+    table_ = {"skills": [table("echo")]}
+    rig_start = rig.start
+    rig.start = lambda **how: rig_start(init=table_, **how)
+    done = asyncio.run(run())
+    assert (done.failure, done.answer) == (None, True)
 
 
 def test_flood_of_output_stays_bounded(rig):
