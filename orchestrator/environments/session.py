@@ -98,9 +98,7 @@ class Session:
     open, or the session is closed and each request raises WorkerLost with the reason of its end.
     """
 
-    def __init__(
-        self, spec: WorkerSpec, leash: Leash, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]
-    ) -> None:
+    def __init__(self, spec: WorkerSpec, leash: Leash, streams: tuple[_Reader, asyncio.StreamWriter]) -> None:
         self.pid = leash.pid
         self._spec = spec
         self._scratch = str(spec.scratch)
@@ -113,8 +111,8 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked; a worker that died by itself is noticed by the next request at the latest."""
-        return not self._lost and not self._reader.at_eof()
+        """Whether it can be asked; False as soon as its stream has ended. The caller still closes a dead one."""
+        return not self._lost and not self._reader.has_ended
 
     async def init(self, **fields: Any) -> None:
         """Give it `variables`, the table of `skills`, and a `seed`; others are ignored."""
@@ -169,7 +167,8 @@ class Session:
 
     async def _request(self, frame: dict[str, Any], serve: Serve, timeout_s: float) -> dict[str, Any]:
         """The `done` frame that answers a request. The worker is lost with everything that is raised from here."""
-        if self._lost:
+        if not self.alive:
+            await self._end(self._lost or None)
             raise WorkerLost(self._lost)
         self._n_requests += 1
         clock = _Clock(self, timeout_s)
@@ -411,8 +410,7 @@ class _ServeRaised(Exception):
 
 async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> Session:
     """The session of a worker that was just started at the other end of the socket. Raises EnvironmentUnavailable."""
-    streams = await asyncio.open_unix_connection(sock=sock, limit=1 << 20)
-    session = Session(spec, leash, streams)
+    session = Session(spec, leash, await _streams(sock))
     try:
         async with asyncio.timeout(START_S):
             await session.send(_start_frame(spec))
@@ -433,6 +431,29 @@ async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> S
         raise EnvironmentUnavailable(f"a worker could not be started: {reason}")
     session.pid = frames.part(hello, "pid", int)
     return session
+
+
+class _Reader(asyncio.StreamReader):
+    """Knows that its stream has ended also while what came before that is unread."""
+
+    has_ended = False
+
+    def feed_eof(self) -> None:
+        self.has_ended = True
+        super().feed_eof()
+
+    def set_exception(self, exc: Exception) -> None:
+        self.has_ended = True
+        super().set_exception(exc)
+
+
+async def _streams(sock: socket.socket) -> tuple[_Reader, asyncio.StreamWriter]:
+    """What `asyncio.open_unix_connection` makes, with our reader."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader(limit=1 << 20, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_unix_connection(lambda: protocol, sock=sock)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _start_frame(spec: WorkerSpec) -> dict[str, Any]:

@@ -574,6 +574,38 @@ def test_time_of_a_person_asked_by_a_skill_does_not_count_for_who_called_it(rig)
     assert (done.failure, done.answer) == (None, True)
 
 
+def test_worker_that_ends_between_requests_is_known_to_be_dead(rig):
+    (rig.folder / "code.py").write_text(
+        textwrap.dedent("""
+        import os, threading, time
+        def end(ctx):
+            while not os.path.exists("end"): time.sleep(0.01)
+            ctx.log("unread")
+            os._exit(7)
+        def go(ctx):
+            threading.Thread(target=end, args=(ctx,)).start()
+    """)
+    )
+
+    async def run():
+        await (await rig.start()).close()
+        before = sorted(os.listdir("/dev/fd"))
+        session = await rig.start(grants=Grants(read=(rig.folder,)))
+        call = FunctionCall(rig.folder / "code.py", "go", {}, rig.folder)
+        assert (await session.function(call, rig.parent, LONG_S)).failure is None
+        assert session.alive
+        (rig.folder / "scratch-2" / "end").touch()
+        while session.alive:  # noqa: ASYNC110  (nothing tells of it; the test's own timeout bounds this)
+            await asyncio.sleep(0.01)
+        with pytest.raises(WorkerLost, match="exited with code 7"):
+            await session.expression("1", {}, LONG_S)
+        await session.close()
+        assert rig.parent.asked == []
+        assert sorted(os.listdir("/dev/fd")) == before
+
+    asyncio.run(run())
+
+
 def test_flood_of_output_stays_bounded(rig):
     done, after = rig.cells("while True: print('x' * 1000)", "1", timeout_s=1.0)
     assert done.failure.type == "CellTimeout"
