@@ -25,7 +25,8 @@ a `kind`. Version 1:
     either way
       file {name}       the frame is too large for the stream; it is this file of scratch, read once and removed
 
-One request at a time; calls are made while one runs, from any thread.
+One request at a time; calls are made while one runs, from any thread. What a function or program sets around it
+(see `Surroundings`) is put back before the next one; cells are one REPL, which keeps what they set.
 
 Values that are not plain JSON stand as an object with one key. `{"$text": {path, n_bytes, sha256, offset}}` is a
 text in a file: it arrives as `str` up to 64 MiB and as `Context` above, and goes back without its path.
@@ -47,10 +48,12 @@ from __future__ import annotations
 import ast
 import builtins
 import codecs
+import contextlib
 import errno
 import io
 import json
 import linecache
+import locale
 import math
 import mmap
 import os
@@ -726,10 +729,11 @@ class Capture:
             0o600,
         )
         self._raw = _moved_high(self._raw)
+        self._null = _moved_high(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         self.begin("output")
 
     def begin(self, name: str) -> None:
-        """Forget what was printed so far, and take descriptors 1 and 2 and Python's streams again."""
+        """Forget what was printed so far, and take descriptors 0, 1 and 2 and Python's streams again."""
         with self._lock:
             self._name = f"{name}.txt"
             self._head, self._tail = "", ""
@@ -737,8 +741,9 @@ class Capture:
             self._file: IO[str] | None = None
             self._path: str | None = None
             self._room = SPILL_BYTES
-        for fd in (1, 2):
-            os.dup2(self._raw, fd)
+        for fd, file in enumerate((self._null, self._raw, self._raw)):
+            os.dup2(file, fd)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
         sys.stdout, sys.stderr = Printed(self, 1), Printed(self, 2)
 
     def write(self, text: str) -> None:
@@ -1433,16 +1438,63 @@ def _partial(content: Any) -> Any:
 
 def _described(value: Any) -> str:
     kind = type(value).__name__
-    if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, Context)):
-        unit = (
-            "characters"
-            if isinstance(value, str)
-            else "bytes"
-            if isinstance(value, (bytes, Context))
-            else "items"
-        )
-        return f"{kind} of {len(value):,} {unit}"
-    return kind
+    if not isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, Context)):
+        return kind
+    unit = {"str": "characters", "bytes": "bytes", "Context": "bytes"}.get(kind, "items")
+    return f"{kind} of {len(value):,} {unit}"
+
+
+# ---------------------------------------------------------------------------------------------- surroundings
+
+
+_HANDLED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGPIPE,
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
+
+class Surroundings:
+    """What code finds around it, as it was when this was made: each call of a warm worker finds what the first found.
+
+    Folder, variables, arguments, import path, umask, signals, locale, depth of recursion; the streams are Capture's.
+    Not what modules hold in themselves, and not what threads do that go on.
+    """
+
+    def __init__(self) -> None:
+        self._cwd = os.getcwd()
+        self._environ, self._variables = os.environ, dict(os.environ)
+        self._argv, self._path = list(sys.argv), list(sys.path)
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        self._handlers = [(number, signal.getsignal(number)) for number in _HANDLED]
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._locale = locale.setlocale(locale.LC_ALL)
+        self._depth = sys.getrecursionlimit()
+
+    def restore(self) -> None:
+        """Put it back. What is dear to set is compared first: this takes microseconds."""
+        os.umask(self._umask)
+        with contextlib.suppress(OSError):  # somebody may have removed it
+            os.chdir(self._cwd)
+        if os.environ is not self._environ or dict(os.environ) != self._variables:
+            os.environ = self._environ  # noqa: B003  (the object itself, which `os.getenv` and others hold)
+            os.environ.clear()
+            os.environ.update(self._variables)
+            time.tzset()
+        sys.argv, sys.path = list(self._argv), list(self._path)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        for number, handler in self._handlers:
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+        if locale.setlocale(locale.LC_ALL) != self._locale:
+            locale.setlocale(locale.LC_ALL, self._locale)
+        if sys.getrecursionlimit() != self._depth:
+            sys.setrecursionlimit(self._depth)
 
 
 # ---------------------------------------------------------------------------------------------- skills' functions
@@ -1460,27 +1512,32 @@ class FunctionContext:
 class Functions:
     """Functions of files, loaded once and kept."""
 
-    def __init__(self) -> None:
-        self._modules: dict[str, types.ModuleType] = {}
+    def __init__(self, found: Surroundings) -> None:
+        self._found = found
+        # With what a file's import set: its author counts on that in each call, and the next file does not.
+        self._loaded: dict[str, tuple[types.ModuleType, Surroundings]] = {}
 
     def get(self, file: str, folder: str, name: str) -> Callable[..., Any]:
-        """The function. Raises AttributeError when the file has none, and whatever importing the file raises."""
-        if file not in self._modules:
-            self._modules[file] = _load(file, folder)
-        function: Callable[..., Any] | None = getattr(self._modules[file], name, None)
-        if function is None:
-            known = [
-                key for key, value in vars(self._modules[file]).items() if callable(value) and key[:1] != "_"
-            ]
-            raise AttributeError(
-                f"`{os.path.basename(file)}` has no function `{name}`{_closest(name, known)}"
-            )
+        """The function, and its surroundings put back.
+
+        Raises AttributeError when the file has none, and whatever importing the file raises.
+        """
+        if file in self._loaded:
+            self._loaded[file][1].restore()
+        else:
+            self._found.restore()
+            self._loaded[file] = (_load(file, folder), Surroundings())
+        names = vars(self._loaded[file][0])
+        if name not in names:
+            known = [key for key, value in names.items() if callable(value) and key[:1] != "_"]
+            place = os.path.basename(file)
+            raise AttributeError(f"`{place}` has no function `{name}`{_closest(name, known)}")
+        function: Callable[..., Any] = names[name]
         return function
 
 
 def _load(file: str, folder: str) -> types.ModuleType:
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    sys.path.insert(0, folder)
     name = f"skill_{re.sub(r'[^0-9A-Za-z_]', '_', os.path.basename(file)[:-3])}"
     spec = importlib_util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -1529,7 +1586,8 @@ class Worker:
         self._capture, self._grants = capture, grants
         self._limit_memory: Callable[[], None] | None = limit_memory
         self._calls = Calls(channel)
-        self._functions = Functions()
+        self._found = Surroundings()
+        self._functions = Functions(self._found)
         self._skills = Skills([], channel.call)
         self._repl = Repl(self._calls, self._skills, {})
         self._ballast: bytearray | None = None
@@ -1556,8 +1614,8 @@ class Worker:
         try:
             self._channel.send(frame)
         except (MemoryError, OSError, ValueError) as error:  # too large for memory, disk, or a frame
-            failure = failure_of(error, self._grants)
-            self._channel.send({"kind": "done", "id": number, **_nothing(), "failure": failure})
+            nothing = {"value": None, "answered": False, "answer": None, "partial": None}
+            self._channel.send({**frame, **nothing, "failure": failure_of(error, self._grants)})
 
     def _init(self, request: Frame) -> Frame:
         try:
@@ -1607,6 +1665,7 @@ class Worker:
         done = {"value": None, "shown": "", "truth": False}
 
         def work() -> None:
+            self._found.restore()
             names = {"__builtins__": builtins, "__name__": "__main__", **request["names"]}
             code = compile(request["source"].strip(), f"{CELLS}expression>", "eval", dont_inherit=True)
             value = eval(code, names)  # noqa: S307  (the author's, like a cell's)
@@ -1619,13 +1678,19 @@ class Worker:
         return {"failure": self._guarded(request, CELLS, work), **done}
 
     def _script(self, request: Frame) -> Frame:
-        script = Script(request, self._channel.scratch)
-        failure = self._guarded(request, CELLS, script.run)
-        if failure is not None and failure["type"] != "CellTimeout":
+        done: Frame = {"returncode": 127, "stdout": "", "stderr": "", "truncated": False, "late": False}
+        self._capture.begin("output")
+
+        def work() -> None:
+            self._found.restore()
+            done.update(_program_ran(request, self._channel.scratch))
+
+        failure = self._guarded(request, CELLS, work)
+        if failure is not None:
             hint = f"\nhint: {failure['hint']}" if failure["hint"] else ""
-            message = f"`{request['argv'][0]}` could not be started: {failure['message']}{hint}"
-            return {"returncode": 127, "stdout": "", "stderr": message, "truncated": False, "late": False}
-        return {**script.result(), "late": failure is not None}
+            done["stderr"] = f"`{request['argv'][0]}` could not be started: {failure['message']}{hint}"
+            done["late"] = failure["type"] == "CellTimeout"  # it was killed, and so is this worker now
+        return done
 
     def _guarded(self, request: Frame, own: str, work: Callable[[], None], place: str = "") -> Frame | None:
         """Run somebody's code under its deadline: None, or the failure. Nothing that it raises gets past this."""
@@ -1657,67 +1722,33 @@ class Worker:
             self._limit_memory = None
 
 
-def _nothing() -> Frame:
-    output = {"head": "", "tail": "", "n_chars": 0, "path": None}
-    return {
-        "output": output,
-        "answered": False,
-        "answer": None,
-        "partial": None,
-        "value": None,
-        "shown": "",
-        "truth": False,
-    }
-
-
-class Script:
-    """A program that runs to its end. Its streams are files: no pipe to keep empty, and nothing to wait for but it.
+def _program_ran(request: Frame, scratch: str) -> Frame:
+    """Exit code and output of a program. Its output goes to files: nobody waits for what it left in the background.
 
     It stays in the worker's process group, which is what gets killed with all it started when it is late.
     """
+    import subprocess  # here: they cost milliseconds where no zygote has them loaded
+    import tempfile
 
-    def __init__(self, request: Frame, scratch: str) -> None:
-        self._request, self._scratch = request, scratch
-        self._returncode = -signal.SIGKILL
-        self._stdout, self._stderr = self._file(), self._file()
+    def file() -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=scratch)
 
-    def run(self) -> None:
-        """Start it and wait."""
-        import subprocess  # here: it costs milliseconds where no zygote has it loaded
-
-        with self._file() as stdin:
-            stdin.write((self._request["stdin"] or "").encode("utf-8", "surrogatepass"))
-            stdin.seek(0)
-            started = subprocess.Popen(
-                self._request["argv"],
-                stdin=stdin, stdout=self._stdout, stderr=self._stderr,
-                cwd=self._request["cwd"], env={**os.environ, **self._request["env"]},
-            )  # fmt: skip
-        try:
-            self._returncode = started.wait()
-        except BaseException:
-            started.kill()
-            raise
-
-    def result(self) -> Frame:
-        """Its exit code and what it printed."""
-        with self._stdout as stdout, self._stderr as stderr:
-            size = os.fstat(stdout.fileno()).st_size
-            stdout.seek(0)
-            text = stdout.read(STDOUT_BYTES).decode("utf-8", "replace")
-            stderr.seek(max(0, os.fstat(stderr.fileno()).st_size - 4 * STDERR_CHARS))
-            end = stderr.read(4 * STDERR_CHARS).decode("utf-8", "replace")[-STDERR_CHARS:]
+    with file() as stdin, file() as stdout, file() as stderr:
+        stdin.write((request["stdin"] or "").encode("utf-8", "surrogatepass"))
+        stdin.seek(0)
+        environ = {**os.environ, **request["env"]}
+        ran = subprocess.run(
+            request["argv"], stdin=stdin, stdout=stdout, stderr=stderr, cwd=request["cwd"], env=environ, check=False
+        )  # fmt: skip
+        size = stdout.seek(0, os.SEEK_END)
+        stdout.seek(0)
+        stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - 4 * STDERR_CHARS))
         return {
-            "returncode": self._returncode,
-            "stdout": text,
-            "stderr": end,
+            "returncode": ran.returncode,
+            "stdout": stdout.read(STDOUT_BYTES).decode("utf-8", "replace"),
+            "stderr": stderr.read(4 * STDERR_CHARS).decode("utf-8", "replace")[-STDERR_CHARS:],
             "truncated": size > STDOUT_BYTES,
         }
-
-    def _file(self) -> IO[bytes]:
-        import tempfile
-
-        return tempfile.TemporaryFile(dir=self._scratch)
 
 
 # ---------------------------------------------------------------------------------------------- start
@@ -1764,12 +1795,8 @@ def _prepare(start: Frame, deadline: Deadline) -> Capture:
     time.tzset()
     os.umask(0o077)
     os.chdir(start["cwd"])
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
     capture = Capture(start["scratch"], deadline)
-    if null > 2:
-        os.close(null)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
+    sys.argv = [""]
     sys.dont_write_bytecode = True  # a skill's folder stays as its author made it
     # A program that kills its own process group, as `timeout` does, must not end the worker with it. A handler
     # and not SIG_IGN, because programs would inherit that.

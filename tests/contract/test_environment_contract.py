@@ -862,6 +862,83 @@ def test_function_that_is_late_is_stopped(rig):
     assert function_of(rig, "def go():\n    while True: pass", timeout_s=0.3).failure.type == "CellTimeout"
 
 
+SURROUNDINGS = """
+    import locale, os, signal, sys
+
+    def look():
+        mask = os.umask(0)
+        os.umask(mask)
+        handlers = [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+        return [os.getcwd(), dict(os.environ), sys.argv, sys.path, mask, handlers, sorted(signal.pthread_sigmask(0, ())),
+                locale.setlocale(locale.LC_ALL), sys.getrecursionlimit(), sys.stdin.read(), os.read(0, 1) == b""]
+
+    def spoil():
+        os.chdir("/usr")
+        os.environ["SPOILT"] = "yes"
+        del os.environ["HOME"]
+        os.environ = {}
+        sys.argv, sys.path[:] = ["spoilt"], ["/usr"]
+        sys.stdin.close()
+        os.close(0)
+        sys.stdin = sys.stdout = sys.stderr = None
+        os.umask(0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGALRM])
+        locale.setlocale(locale.LC_ALL, "C")
+        sys.setrecursionlimit(500)
+"""
+
+
+def test_what_a_function_changes_around_it_moves_no_later_request(rig):
+    file = rig.folder / "code.py"
+    file.write_text(textwrap.dedent(SURROUNDINGS))
+
+    async def run():
+        session = await rig.start(grants=Grants(read=(rig.folder,), processes=True))
+        looks = ScriptCall(["sh", "-c", "pwd; umask; echo $HOME $SPOILT"], None, Path("."), {})
+
+        async def seen():
+            function = await session.function(FunctionCall(file, "look", {}, rig.folder), rig.parent, LONG_S)
+            names = "__import__('os').getcwd(), __import__('sys').argv, __import__('sys').path"
+            expression = await session.expression(names, {}, LONG_S)
+            return (
+                function.value,
+                function.failure,
+                expression.shown,
+                (await session.script(looks, LONG_S)).stdout,
+            )
+
+        async def spoiled():
+            return await session.function(FunctionCall(file, "spoil", {}, rig.folder), rig.parent, LONG_S)
+
+        before = await seen()
+        kinds = [(await spoiled()).failure]
+        after = await seen()
+        await spoiled()
+        first_script = (await session.script(looks, LONG_S)).stdout
+        await session.close()
+        return before, after, kinds, first_script
+
+    before, after, failures, first_script = asyncio.run(run())
+    assert before[1] is None
+    assert failures == [None]
+    assert after == before
+    assert first_script == before[3]
+
+
+def test_what_a_file_sets_when_it_is_imported_is_there_for_each_call(rig):
+    source = """
+        import os, sys
+        os.environ["SET"] = "by import"
+        sys.path.insert(0, "/made/up")
+        def go():
+            found = [os.environ.pop("SET", None), sys.path.pop(0)]
+            return found
+    """
+    assert function_of(rig, source, n_calls=3).value == ["by import", "/made/up"]
+
+
 def script(
     rig: Rig, argv: list[str], *, stdin: str | None = None, timeout_s: float = LONG_S, **grants: Any
 ) -> Any:
