@@ -68,6 +68,7 @@ import time
 import traceback
 import types
 from collections import deque
+from functools import partial
 from importlib import util as importlib_util
 from itertools import count
 from typing import TYPE_CHECKING
@@ -90,6 +91,7 @@ SPILL_BYTES = 64 << 20  # of a cell's whole output, in its file
 STDOUT_BYTES = 16 << 20  # of a script's output
 STDERR_CHARS = 4_000  # the end of a script's standard error
 SHOWN_CHARS = 2_000  # of an expression's value, and of an error's message
+PRETTY_CHARS = 50_000  # a longer value is shown on one line: laying it out takes longer than it is worth
 TRACEBACK_CHARS = 8_000
 LINE_WIDTH = 100
 BLOCK_BYTES = 1 << 20  # of a large text that is looked through
@@ -538,14 +540,12 @@ class Context:
     def find(self, sub: str, start: int = 0, stop: int | None = None) -> int:
         """Offset of the first `sub` in bytes, or -1."""
         start, stop = self._range(start, stop)
-        found = self._map.find(_utf8(sub), start, stop)
-        return found if found < 0 else found - self._start
+        return max(-1, self._map.find(_utf8(sub), start, stop) - self._start)
 
     def rfind(self, sub: str, start: int = 0, stop: int | None = None) -> int:
         """Offset of the last `sub` in bytes, or -1."""
         start, stop = self._range(start, stop)
-        found = self._map.rfind(_utf8(sub), start, stop)
-        return found if found < 0 else found - self._start
+        return max(-1, self._map.rfind(_utf8(sub), start, stop) - self._start)
 
     def count(self, sub: str) -> int:
         """How often `sub` stands in it, without overlaps."""
@@ -648,11 +648,8 @@ class Context:
         return f"<Context of {len(self):,} bytes: {begin!r}...>"
 
     def __getattr__(self, name: str) -> Any:
-        if hasattr(str, name):
-            raise AttributeError(
-                f"a Context has no `{name}`: take a part of it as str, as context[a:b].{name}(...)"
-            )
-        raise AttributeError(f"a Context has no `{name}`")
+        advice = f": take a part of it as str, as context[a:b].{name}(...)" if hasattr(str, name) else ""
+        raise AttributeError(f"a Context has no `{name}`{advice}")
 
     def _text(self, start: int, stop: int) -> str:
         if stop - start > TEXT_BYTES:
@@ -744,7 +741,7 @@ class Capture:
         for fd, file in enumerate((self._null, self._raw, self._raw)):
             os.dup2(file, fd)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  (open as long as the process)
-        sys.stdout, sys.stderr = Printed(self, 1), Printed(self, 2)
+        sys.stdout, sys.stderr = _printed(self, 1), _printed(self, 2)
 
     def write(self, text: str) -> None:
         """Take some text."""
@@ -798,37 +795,10 @@ class Capture:
         os.ftruncate(self._raw, 0)
 
 
-class Printed(io.TextIOBase):
-    """`sys.stdout` or `sys.stderr` of a request."""
-
-    encoding = "utf-8"
-    errors = "replace"
-
+class _PrintedBytes(io.RawIOBase):
     def __init__(self, capture: Capture, fd: int) -> None:
         super().__init__()
         self._capture, self._fd = capture, fd
-        self.buffer = _PrintedBytes(capture)
-
-    def write(self, text: str) -> int:
-        """Take some text; its length."""
-        if not isinstance(text, str):
-            raise TypeError(f"write() takes str, not {type(text).__name__}")
-        self._capture.write(text)
-        return len(text)
-
-    def writable(self) -> bool:
-        """Yes."""
-        return True
-
-    def fileno(self) -> int:
-        """The descriptor that a program gets for it; what that prints is shown after the rest."""
-        return self._fd
-
-
-class _PrintedBytes(io.RawIOBase):
-    def __init__(self, capture: Capture) -> None:
-        super().__init__()
-        self._capture = capture
 
     def write(self, data: Any) -> int:
         self._capture.write(bytes(data).decode("utf-8", "replace"))
@@ -837,100 +807,27 @@ class _PrintedBytes(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def fileno(self) -> int:  # a program that gets it prints into the same file, and is shown after the rest
+        return self._fd
+
+
+def _printed(capture: Capture, fd: int) -> io.TextIOWrapper:
+    """`sys.stdout` or `sys.stderr` of a request."""
+    raw: Any = _PrintedBytes(capture, fd)  # any object with a buffer's methods will do
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", newline="", write_through=True)
+
 
 def show(value: Any, capture: Capture) -> None:
-    """Print a cell's last value as an interpreter would, in pieces, so that a huge one needs no huge string."""
-    parts, n_chars = [], 0
-    for piece in _pieces(value, "", ()):
-        parts.append(piece)
-        n_chars += len(piece)
-        if n_chars > 1 << 16:
-            capture.write("".join(parts))
-            parts, n_chars = [], 0
-    capture.write("".join(parts) + "\n")
-
-
-_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
-
-
-def _pieces(value: Any, indent: str, inside: tuple[int, ...]) -> Iterator[str]:
-    kind = type(value)
-    if kind is str or kind is bytes:
-        yield from _pieces_of_text(value)
-    elif kind not in _BRACKETS or not value:
-        yield repr(value)
-    elif id(value) in inside or len(inside) > MAX_DEPTH // 4:
-        yield "..."
-    else:
-        line = _one_line(value, LINE_WIDTH - len(indent))
-        if line is not None:
-            yield line
-        else:
-            yield from _pieces_of_container(value, indent, (*inside, id(value)))
-
-
-def _pieces_of_text(value: Any) -> Iterator[str]:
-    if len(value) <= 1 << 16:
-        yield repr(value)
-        return
-    for at in range(0, len(value), 1 << 16):
-        part = repr(value[at : at + (1 << 16)])
-        yield part if at == 0 else f"\n{part}"  # neighbouring literals are one
-
-
-def _pieces_of_container(value: Any, indent: str, inside: tuple[int, ...]) -> Iterator[str]:
-    opening, closing = _BRACKETS[type(value)][0], _BRACKETS[type(value)][1]
-    deeper, width = indent + " ", 0
-    if type(value) is frozenset:
-        opening, closing = "frozenset({", "})"
-    yield opening
-    for number, item in enumerate(value.items() if type(value) is dict else value):
-        key = ""
-        if type(value) is dict:
-            key, item = f"{item[0]!r}: ", item[1]
-        short = _one_line(item, 40)
-        if number:
-            # Short items fill a line; a long one begins its own.
-            fits = short is not None and not key and width + len(short) + 2 < LINE_WIDTH
-            yield ", " if fits else f",\n{deeper}"
-            width = width + 2 if fits else len(deeper)
-        yield key
-        yield from (short,) if short is not None else _pieces(item, deeper, inside)
-        width += LINE_WIDTH if short is None else len(short)
-    yield f",{closing}" if type(value) is tuple and len(value) == 1 else closing
-
-
-def _one_line(value: Any, room: int) -> str | None:
-    """`repr(value)` of a plain value when it is no longer than `room`, else None; costs little more than that."""
-    kind = type(value)
-    if kind in _BRACKETS and value:
-        if 3 * len(value) > room or any(_one_line(part, room - 2) is None for part in _parts(value)):
-            return None
-    elif kind is int:
-        if value.bit_length() > 4 * room:
-            return None
-    elif kind in (str, bytes):
-        if len(value) > room:
-            return None
-    elif kind not in _BRACKETS and kind not in (bool, float, type(None)):
-        return None
+    """Print a cell's last value as an interpreter would, long containers over several lines."""
     text = repr(value)
-    return text if len(text) <= room else None
+    if LINE_WIDTH < len(text) <= PRETTY_CHARS and isinstance(value, (list, tuple, dict, set, frozenset)):
+        import pprint  # here: where no zygote has it loaded it costs milliseconds
 
-
-def _parts(value: Any) -> Iterable[Any]:
-    return [*value, *value.values()] if type(value) is dict else value
-
-
-def brief(value: Any, limit: int = SHOWN_CHARS) -> str:
-    """`repr` of anything, at most so long."""
-    parts, n_chars = [], 0
-    for piece in _pieces(value, "", ()):
-        parts.append(piece)
-        n_chars += len(piece)
-        if n_chars > limit:
-            return "".join(parts)[: limit - 3] + "..."
-    return "".join(parts)
+        if not pprint.isrecursive(value):
+            text = pprint.pformat(value, width=LINE_WIDTH, compact=True, sort_dicts=False)
+    for at in range(0, len(text), 1 << 20):  # in pieces: each is copied several times
+        capture.write(text[at : at + (1 << 20)])
+    capture.write("\n")
 
 
 # ---------------------------------------------------------------------------------------------- failures
@@ -1001,9 +898,7 @@ class Grants:
     """What this worker may touch, for hints only: it is the kernel that says no."""
 
     def __init__(self, start: Frame) -> None:
-        fields = start["grants"]
-        self.read, self.write = fields["read"], fields["write"]
-        self.processes, self.network = fields["processes"], fields["network"]
+        self._granted = start["grants"]
         self.memory_bytes = start["limits"]["memory_bytes"]
         self.confined = False
 
@@ -1014,16 +909,16 @@ class Grants:
         if error.errno == errno.EACCES and isinstance(error.filename, (str, bytes)):
             return self._path_hint(os.path.abspath(os.fsdecode(error.filename)))
         where = _innermost_module(error)
-        if where in ("subprocess", "os", "multiprocessing", "pty") and not self.processes:
+        if where in ("subprocess", "os", "multiprocessing", "pty") and not self._granted["processes"]:
             return "no programs may be started here; a skill's scripts may: name the program in `requires: {bins: [...]}`"
-        if where in ("socket", "ssl", "asyncio", "http", "urllib") and not self.network:
+        if where in ("socket", "ssl", "asyncio", "http", "urllib") and not self._granted["network"]:
             return 'no network here; grant it with `permissions: {network: ["<host>"]}`'
         return "a confined worker can't start programs, open sockets, signal others, or change rights and times of files"
 
     def _path_hint(self, path: str) -> str:
         if path.startswith(("/proc/", "/sys/", "/dev/")):
             return "a confined worker sees nothing of the machine and its other processes"
-        inside_read = any(_inside(path, folder) for folder in (*self.read, *self.write))
+        inside_read = any(_inside(path, folder) for key in ("read", "write") for folder in self._granted[key])
         key = "write" if inside_read or _readable(path) or not os.path.lexists(path) else "read"
         return f"`{path}` is not granted; grant it with `permissions: {{{key}: [{json.dumps(path)}]}}`"
 
@@ -1185,26 +1080,38 @@ class Skills:
         return "\n".join([f"<{len(lines)} skills>", *lines])
 
 
-class Skill:
-    """One skill: call it or one of its functions, read its files, run its scripts."""
+class SkillFunction:
+    """One function of a skill, or the skill itself as a function where the name is None."""
 
-    def __init__(self, entry: Frame, call: Call) -> None:
-        self.name, self.description = entry["name"], entry.get("description", "")
-        self.scripts = sorted(entry.get("scripts") or {})
-        self._functions = entry.get("functions") or {}
-        self._default = entry.get("default")
-        self._script_table = entry.get("scripts") or {}
+    def __init__(self, skill: str, name: str | None, entry: Frame, call: Call) -> None:
+        self._asked = {"skill": skill, "function": name}
         self._call = call
+        self._shown = entry.get("signature", name)
+        self._description = entry.get("description", "")
+        if name is not None:
+            self.__name__, self.__doc__ = name, f"{self._shown}\n\n{self._description}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call its default function; a skill without code is run by a model, with a task as text."""
-        return self._call(
-            "skill", {"skill": self.name, "function": None, "args": list(args), "kwargs": kwargs}
-        )
+        """Call it. A skill without code is run by a model, with a task as text."""
+        return self._call("skill", {**self._asked, "args": list(args), "kwargs": kwargs})
 
     def map(self, items: Any) -> Any:
         """Results for each dict of arguments, in order, made side by side; a failed one is an error object."""
-        return self._call("skill_map", {"skill": self.name, "function": None, "items": _items(items)})
+        return self._call("skill_map", {**self._asked, "items": _items(items)})
+
+    def __repr__(self) -> str:
+        return f"<{self._asked['skill']}.{self._shown}: {_first_line(self._description)}>"
+
+
+class Skill(SkillFunction):
+    """One skill: call it or one of its functions, read its files, run its scripts."""
+
+    def __init__(self, entry: Frame, call: Call) -> None:
+        super().__init__(entry["name"], None, entry, call)
+        self.name, self.description = entry["name"], entry.get("description", "")
+        self._functions, self._default = entry.get("functions") or {}, entry.get("default")
+        self._scripts = entry.get("scripts") or {}
+        self.scripts = sorted(self._scripts)
 
     def doc(self) -> Any:
         """Its instructions: the body of SKILL.md."""
@@ -1220,26 +1127,15 @@ class Skill:
 
     def run(self, script: str, *argv: Any, **options: Any) -> Any:
         """Run one of its scripts: the JSON value that it prints, else its text. Keywords become options."""
-        arguments = {
-            "skill": self.name,
-            "script": str(script),
-            "argv": [str(word) for word in argv],
-            "options": options,
-        }
-        return self._call("skill_run", arguments)
+        words = [str(word) for word in argv]
+        asked = {"skill": self.name, "script": str(script), "argv": words, "options": options}
+        return self._call("skill_run", asked)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self._functions:
-            raise AttributeError(
-                f"skill `{self.name}` has no function `{name}`{_closest(name, self._functions)}"
-            )
+            close = _closest(name, self._functions)
+            raise AttributeError(f"skill `{self.name}` has no function `{name}`{close}")
         return SkillFunction(self.name, name, self._functions[name], self._call)
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return self.__getattr__(name)
-        except AttributeError as error:
-            raise KeyError(str(error)) from None
 
     def __dir__(self) -> list[str]:
         return sorted([*self._functions, "doc", "files", "map", "name", "read", "run", "scripts"])
@@ -1248,37 +1144,12 @@ class Skill:
         lines = [f"<skill {self.name}: {_first_line(self.description)}>"]
         for name, function in self._functions.items():
             mark = " (default)" if name == self._default else ""
-            lines.append(
-                f"  .{function.get('signature', name)}{mark}: {_first_line(function.get('description', ''))}"
-            )
-        for path, script in self._script_table.items():
-            lines.append(
-                f"  .run({path!r}, ...): {_first_line(script.get('signature') or script.get('description', ''))}"
-            )
+            about = _first_line(function.get("description"))
+            lines.append(f"  .{function.get('signature', name)}{mark}: {about}")
+        for path, script in self._scripts.items():
+            about = _first_line(script.get("signature") or script.get("description"))
+            lines.append(f"  .run({path!r}, ...): {about}")
         return "\n".join(lines)
-
-
-class SkillFunction:
-    """One function of a skill."""
-
-    def __init__(self, skill: str, name: str, entry: Frame, call: Call) -> None:
-        self.__name__ = name
-        self.__doc__ = f"{entry.get('signature', name)}\n\n{entry.get('description', '')}"
-        self._skill, self._entry, self._call = skill, entry, call
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it."""
-        arguments = {"skill": self._skill, "function": self.__name__, "args": list(args), "kwargs": kwargs}
-        return self._call("skill", arguments)
-
-    def map(self, items: Any) -> Any:
-        """Results for each dict of arguments, in order, made side by side; a failed one is an error object."""
-        return self._call(
-            "skill_map", {"skill": self._skill, "function": self.__name__, "items": _items(items)}
-        )
-
-    def __repr__(self) -> str:
-        return f"<{self._skill}.{self._entry.get('signature', self.__name__)}: {_first_line(self._entry.get('description', ''))}>"
 
 
 def _items(items: Iterable[Any]) -> list[Frame]:
@@ -1289,7 +1160,7 @@ def _items(items: Iterable[Any]) -> list[Frame]:
     return listed
 
 
-def _first_line(text: str) -> str:
+def _first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
 
 
@@ -1500,13 +1371,12 @@ class Surroundings:
 # ---------------------------------------------------------------------------------------------- skills' functions
 
 
-class FunctionContext:
-    """What a function whose first parameter is named `ctx` gets."""
+_OF_CONTEXT = ("memory", "log", "llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched")
 
-    def __init__(self, calls: Calls, skills: Skills) -> None:
-        self.skills, self.memory, self.log = skills, calls.memory, calls.log
-        self.llm_query, self.llm_query_batched = calls.llm_query, calls.llm_query_batched
-        self.rlm_query, self.rlm_query_batched = calls.rlm_query, calls.rlm_query_batched
+
+def _context(calls: Calls, skills: Skills) -> types.SimpleNamespace:
+    """What a function whose first parameter is named `ctx` gets."""
+    return types.SimpleNamespace(skills=skills, **{name: getattr(calls, name) for name in _OF_CONTEXT})
 
 
 class Functions:
@@ -1590,7 +1460,7 @@ class Worker:
         self._functions = Functions(self._found)
         self._skills = Skills([], channel.call)
         self._repl = Repl(self._calls, self._skills, {})
-        self._ballast: bytearray | None = None
+        self._ballast: bytearray | None = None  # memory to let go when there is none left
 
     def serve(self) -> None:
         """Answer requests for ever. The process ends when the stream does."""
@@ -1603,11 +1473,13 @@ class Worker:
         }
         while True:
             request = self._channel.request()
-            if request["kind"] != "init":
-                self._limit_memory_once()
-            self._hold_ballast()
-            done = kinds[request["kind"]](request)
-            self._send(request["id"], done)
+            if request["kind"] != "init" and self._limit_memory is not None:
+                # After `init`, so that the context that came with it is beyond the limit, as promised.
+                self._limit_memory()
+                self._limit_memory = None
+            with contextlib.suppress(MemoryError):  # untouched, so it costs address space only
+                self._ballast = self._ballast or bytearray(BALLAST_BYTES)
+            self._send(request["id"], kinds[request["kind"]](request))
 
     def _send(self, number: int, done: Frame) -> None:
         frame = {"kind": "done", "id": number, **done}
@@ -1650,7 +1522,7 @@ class Worker:
         def work() -> None:
             function = self._functions.get(request["file"], folder, request["name"])
             loaded.append(function)
-            value = _applied(function, FunctionContext(self._calls, self._skills), request["arguments"])
+            value = _applied(function, _context(self._calls, self._skills), request["arguments"])
             try:
                 result.append(json_value(value))
             except TypeError as error:
@@ -1669,7 +1541,9 @@ class Worker:
             names = {"__builtins__": builtins, "__name__": "__main__", **request["names"]}
             code = compile(request["source"].strip(), f"{CELLS}expression>", "eval", dont_inherit=True)
             value = eval(code, names)  # noqa: S307  (the author's, like a cell's)
-            done.update(shown=brief(value), truth=bool(value))
+            shown = repr(value)
+            shown = shown if len(shown) <= SHOWN_CHARS else shown[: SHOWN_CHARS - 3] + "..."
+            done.update(shown=shown, truth=bool(value))
             try:
                 done["value"] = json_value(value)
             except TypeError:
@@ -1706,20 +1580,6 @@ class Worker:
         except BaseException as error:  # noqa: BLE001  (SystemExit too: a cell may raise anything, and is told of it)
             return failure_of(error, self._grants, own, place)
         return None
-
-    def _hold_ballast(self) -> None:
-        """Memory to let go when there is none left; untouched, so it costs address space only."""
-        if self._ballast is None:
-            try:
-                self._ballast = bytearray(BALLAST_BYTES)
-            except MemoryError:
-                self._ballast = None
-
-    def _limit_memory_once(self) -> None:
-        # After `init`, so that the context that came with it is beyond the limit, as promised.
-        if self._limit_memory is not None:
-            self._limit_memory()
-            self._limit_memory = None
 
 
 def _program_ran(request: Frame, scratch: str) -> Frame:
@@ -1778,13 +1638,8 @@ def serve(read_fd: int, write_fd: int, confine: Callable[[Frame], None] | None =
     except (OSError, ValueError) as error:
         channel.send({"kind": "fault", "reason": str(error)})
         os._exit(1)
-    hello = {
-        "kind": "hello",
-        "v": VERSION,
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "pid": os.getpid(),
-    }
-    channel.send(hello)
+    python = ".".join(map(str, sys.version_info[:3]))
+    channel.send({"kind": "hello", "v": VERSION, "python": python, "pid": os.getpid()})
     Worker(channel, deadline, capture, grants, limit_memory).serve()
 
 
@@ -1870,18 +1725,12 @@ def _soften_copies() -> None:
     """Let `shutil.copy` and its kin leave rights and times as they are, instead of failing after the copy is made."""
     import shutil
 
+    def tolerant(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(PermissionError):
+            function(*args, **kwargs)
+
     for name in ("copymode", "copystat"):
-        setattr(shutil, name, _tolerant(getattr(shutil, name)))
-
-
-def _tolerant(function: Callable[..., Any]) -> Callable[..., Any]:
-    def copied(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except PermissionError:
-            return None
-
-    return copied
+        setattr(shutil, name, partial(tolerant, getattr(shutil, name)))
 
 
 def main() -> None:
