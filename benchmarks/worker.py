@@ -19,8 +19,8 @@ from pathlib import Path
 
 from orchestrator.environments.confined import Confined
 from orchestrator.environments.process import Process
-from orchestrator.environments.session import Session, TextFile
-from orchestrator.values import Cell, WorkerSpec
+from orchestrator.environments.session import FunctionCall, Session, TextFile
+from orchestrator.values import Cell, Grants, WorkerSpec
 
 LONG_S = 600.0
 TEXT_BYTES = 100_000_000
@@ -89,7 +89,21 @@ async def measured(folder: Path, n_rounds: int) -> list[tuple[str, float, float]
     ]
     rows.append(("call round trip from a cell", *summary([one / N_CALLS for one in calls])))
     await session.close()
-    return rows + await text_rows(folder)
+    return [*rows, await function_row(folder), *await text_rows(folder)]
+
+
+async def function_row(folder: Path) -> tuple[str, float, float]:
+    """Row of a function in a worker that has loaded it."""
+    file = folder / "code.py"
+    file.write_text("def go(n):\n    return n\n")
+    session = await Confined().start(WorkerSpec(scratch=folder, cwd=folder, grants=Grants(read=(folder,))))
+    calls = []
+    for number in range(201):
+        began = time.perf_counter()
+        await session.function(FunctionCall(file, "go", {"n": number}, folder), answered, LONG_S)
+        calls.append(time.perf_counter() - began)
+    await session.close()
+    return ("warm call of a function", *summary(calls[1:]))
 
 
 async def text_rows(folder: Path) -> list[tuple[str, float, float]]:
