@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog.discover import discover, load_skills
+from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.errors import DocumentError, UsageError
 from orchestrator.runs.context import unmatched
 from orchestrator.runs.inputs import read_inputs
 from orchestrator.runs.permissions import located
 from orchestrator.runs.plan import Plan
-from orchestrator.strategies.choose import candidates
+from orchestrator.strategies.choose import NAMES, candidates
 from orchestrator.values import Limits, Problem, RunResult
 from orchestrator.workspace import bundled, workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from orchestrator.catalog.select import Catalog
-    from orchestrator.documents.types import Skill, Workflow
+    from orchestrator.documents.types import Workflow
     from orchestrator.environments.environment import Environment
     from orchestrator.runs.examples import ExampleResult
     from orchestrator.runs.journal import Event
@@ -119,10 +120,8 @@ def plan(request: RunRequest) -> Plan:
     workspace = workspace_of(request.workspace, path)
     workflow = load_workflow(path, strict=request.strict)
     catalog = open_catalog(workspace)
-    skills, unknown = catalog.select(workflow.skills)
-    broken = [problem for skill in skills for problem in skill.diagnostics if problem.severity == "error"]
-    problems = [_unknown_skill(workflow, name, catalog) for name in unknown]
-    if problems := problems + (broken if workflow.skills is not None else []):
+    problems = workflow_problems(workflow, catalog, NAMES, strict=request.strict)
+    if any(problem.severity == "error" for problem in problems):
         raise DocumentError(problems)
     environment_factory(request.environment or DEFAULT_ENVIRONMENT)
     inputs = located(
@@ -134,38 +133,27 @@ def plan(request: RunRequest) -> Plan:
         workspace=workspace,
         inputs=inputs,
         known=catalog.skills,
-        skills=skills,
+        skills=catalog.select(workflow.skills)[0],
         limits=limits_with(workflow.limits, request.budget),
         environment=request.environment or DEFAULT_ENVIRONMENT,
         strategies=tuple(candidates(workflow, request.strategy)),
         strategy=request.strategy,
-        warnings=(*workflow.warnings, *_warnings(workflow, inputs, workspace, skills)),
+        warnings=(*workflow.warnings, *problems, *_unmatched(workflow, inputs, workspace)),
     )
 
 
-def _warnings(
-    workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace, skills: Sequence[Skill]
-) -> Iterator[Problem]:
-    """What is odd about a run, and no reason not to begin it."""
-    path = str(workflow.path)
+def _unmatched(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace) -> Iterator[Problem]:
+    """Patterns of the context that these inputs leave without a file."""
     for pattern in workflow.context:
         if unmatched(pattern, inputs, workspace):
-            yield Problem(path, 0, f"`context: {pattern}` fits no file", severity="warning")
-    broken = [
-        skill.name for skill in skills if any(problem.severity == "error" for problem in skill.diagnostics)
-    ]
-    if broken:
-        names = ", ".join(f"`{name}`" for name in broken)
-        message = f"functions are missing from {names}: the manifest has errors"
-        yield Problem(path, 0, message, "`orchestrate check skills` tells them", severity="warning")
+            yield Problem(str(workflow.path), 0, f"`context: {pattern}` fits no file", severity="warning")
 
 
-def check_workflow(path: Path, *, strict: bool = False) -> list[Problem]:
+def check_workflow(path: Path, *, workspace: Path | str | None = None, strict: bool = False) -> list[Problem]:
     """Everything wrong or odd with a workflow file, without its inputs. Raises DocumentError as `load_workflow` does."""
     workflow = load_workflow(path, strict=strict)
-    catalog = open_catalog(workspace_of(None, path))
-    _, unknown = catalog.select(workflow.skills)
-    return [*workflow.warnings, *(_unknown_skill(workflow, name, catalog) for name in unknown)]
+    catalog = open_catalog(workspace_of(workspace, path))
+    return [*workflow.warnings, *workflow_problems(workflow, catalog, NAMES, strict=strict)]
 
 
 async def execute(
@@ -254,19 +242,6 @@ def environment_factory(name: str) -> Callable[[], Environment]:
             f"can't use the environment `{name}`: {error}", hint="write it as your.module:Factory"
         ) from error
     return factory
-
-
-def _unknown_skill(workflow: Workflow, name: str, catalog: Catalog) -> Problem:
-    close = catalog.closest(name)
-    text = workflow.path.read_text("utf-8", "replace").splitlines()
-    line = next((number for number, row in enumerate(text, 1) if name in row), 0)
-    hint = f"did you mean `{close}`? " if close else ""
-    return Problem(
-        str(workflow.path),
-        line,
-        f"no skill named `{name}` ({len(catalog.skills)} known)",
-        f"{hint}see `orchestrate skills`",
-    )
 
 
 def _header(planned: Plan, environment: Environment) -> dict[str, Any]:

@@ -152,6 +152,7 @@ def _add_documents(commands: Commands[Parser]) -> None:
         "files", metavar="FILE", nargs="+", help="a workflow, SKILL.md, manifest.yaml or skill folder"
     )
     check.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    _in_workspace(check, json=False)
     skills = _command(
         commands, "skills", "skills", "list the skills that workflows can call, show or test one"
     )

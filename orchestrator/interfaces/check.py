@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Print all problems of all files; the value is 2 when one of them is an error."""
     n_errors = n_warnings = 0
     for name in args.files:
-        problems = problems_of(Path(name), strict=args.strict)
+        problems = problems_of(Path(name), workspace=args.workspace, strict=args.strict)
         n_errors += sum(problem.severity == "error" for problem in problems)
         n_warnings += sum(problem.severity == "warning" for problem in problems)
         for problem in problems:
@@ -33,14 +33,14 @@ def run(args: argparse.Namespace) -> int:
     return 2 if n_errors or (args.strict and n_warnings) else 0
 
 
-def problems_of(path: Path, *, strict: bool = False) -> Sequence[Problem]:
+def problems_of(path: Path, *, workspace: str | None = None, strict: bool = False) -> Sequence[Problem]:
     """What is wrong with a workflow, a skill (by its folder or one of its files) or a folder of skills."""
     if path.is_dir():
         return _skill_problems(path)
     if path.name.lower() in SKILL_FILES and path.is_file():
         return _skill_problems(path.parent)
     try:
-        return check_workflow(path, strict=strict)
+        return check_workflow(path, workspace=workspace, strict=strict)
     except DocumentError as error:
         return error.problems
 

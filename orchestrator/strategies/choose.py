@@ -20,6 +20,9 @@ BUILT_IN = {"written": Written}
 NEED_A_MODEL = ("rlm", "direct", "grep", "map-reduce", "split-recurse", "verify-refine")
 """Names that workflows may list already; each is a strategy in which a model answers."""
 
+NAMES = (*BUILT_IN, *NEED_A_MODEL)
+"""Every name that a workflow may list."""
+
 
 def candidates(workflow: Workflow, forced: str | None = None) -> dict[str, Callable[[Workflow], Strategy]]:
     """The strategies to try, by name, best first.
@@ -47,10 +50,9 @@ def candidates(workflow: Workflow, forced: str | None = None) -> dict[str, Calla
 
 
 def _known(name: str) -> None:
-    known = (*BUILT_IN, *NEED_A_MODEL)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
         raise UsageError(
-            f"no strategy named `{name}` ({len(known)} known: {', '.join(known)})",
+            f"no strategy named `{name}` ({len(NAMES)} known: {', '.join(NAMES)})",
             hint=f"did you mean `{close[0]}`?" if close else "",
         )

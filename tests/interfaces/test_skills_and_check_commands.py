@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Orchestrate = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[..., Path]
 
@@ -52,7 +54,7 @@ def test_examples_are_run_and_a_wrong_one_fails(orchestrate: Orchestrate, worksp
 def test_check_prints_every_problem_of_every_file(
     orchestrate: Orchestrate, workflow: Write, workspace: Path
 ) -> None:
-    workflow("FINAL(1)", name="good", skills=["adder"])
+    workflow("FINAL(1)", name="good", skills=["extract"])
     workflow("FINAL(1)", name="bad", skills=["addr"], budgte={"calls": 1})
     manifest = workspace / "skills/adder/manifest.yaml"
     manifest.write_text(manifest.read_text().replace("code.py:fail", "gone.py:fail"))
@@ -68,11 +70,45 @@ def test_check_prints_every_problem_of_every_file(
     assert done.stderr.splitlines()[-1].endswith("errors, 1 warning")
 
 
+def test_check_and_run_refuse_the_same_with_the_same_words(
+    orchestrate: Orchestrate, workflow: Write, workspace: Path
+) -> None:
+    manifest = workspace / "skills/adder/manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("code.py:fail", "gone.py:fail"))
+    checks = [{"skill": "nobody"}]
+    workflow("FINAL(1)", skills=["adder"], strategies=["writen"], checks=checks, approvals=["adder"])
+    told = orchestrate("check", "job.md").stdout.splitlines()
+    assert [line.partition(" (")[0] for line in told if not line.startswith("hint: ")] == [
+        "job.md:5: no strategy named `writen`",
+        "job.md:6: no skill named `nobody`",
+        "job.md:7: warning: `adder` fits no call, so nothing waits for a person",
+        f"{manifest}:12: function `fail`: the entry `gone.py` does not exist",
+    ]
+    refused = orchestrate("job.md")
+    assert refused.returncode == orchestrate("check", "job.md").returncode == 2
+    assert [line.removeprefix("error: ") for line in refused.stderr.splitlines()] == told
+
+
+def test_check_looks_for_skills_in_the_workspace_that_is_named(
+    orchestrate: Orchestrate, workflow: Write, workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("elsewhere") / "job.md"
+    workflow("FINAL(1)", skills=["adder"]).rename(path)
+    assert orchestrate("check", str(path), cwd=path.parent).returncode == 2
+    assert orchestrate("check", str(path), "--workspace", str(workspace), cwd=path.parent).returncode == 0
+
+
 def test_strict_check_fails_on_warnings(orchestrate: Orchestrate, workflow: Write) -> None:
     workflow("FINAL(1)", name="odd", budgte={})
     assert orchestrate("check", "odd.md").returncode == 0
     assert orchestrate("check", "odd.md", "--strict").returncode == 2
     assert orchestrate("odd.md", "--strict").returncode == 2
+    workflow("FINAL(1)", name="open", approvals=["everything"])
+    checked = orchestrate("check", "open.md")
+    assert (checked.returncode, checked.stdout[:19]) == (0, "open.md:4: warning:")
+    assert orchestrate("open.md").stderr.startswith("open.md:4: warning:")
+    assert orchestrate("check", "open.md", "--strict").returncode == 2
+    assert orchestrate("open.md", "--strict").returncode == 2
 
 
 def test_doctor_has_a_line_for_each_thing(orchestrate: Orchestrate, workspace: Path) -> None:
