@@ -26,11 +26,17 @@ FIRST = 1_000_000
 
 
 class Ledger:
-    """What a run has spent of its limits. The run makes one; every call of its tree uses it."""
+    """What a run has spent of its limits. The run makes one; every call of its tree uses it.
+
+    Its clock stands still exactly while `_n_stops` sections are open.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._started = time.monotonic()
+        self._stopped_at = 0.0
+        self._n_stops = 0
+        self._scope: asyncio.Timeout | None = None
         self._slots = Slots(max(1, limits.concurrency))
 
     @property
@@ -40,8 +46,40 @@ class Ledger:
 
     @property
     def seconds(self) -> float:
-        """Wall time since the run began."""
-        return time.monotonic() - self._started
+        """Wall time since the run began, without what a person took to answer."""
+        now = self._stopped_at if self._n_stops else time.monotonic()
+        return now - self._started
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """The section that the whole run is. Raises BudgetExhausted when its time is over."""
+        try:
+            async with asyncio.timeout(self.limits.seconds) as self._scope:
+                yield
+        except TimeoutError:
+            if self._scope is None or not self._scope.expired():
+                raise
+            raise BudgetExhausted("seconds", round(self.seconds, 1), self.limits.seconds or 0) from None
+
+    @asynccontextmanager
+    async def uncounted(self) -> AsyncIterator[None]:
+        """A section whose time is not the run's: a person is asked. Sections may overlap."""
+        if not self._n_stops:
+            self._stopped_at = time.monotonic()
+            self._end_at(None)
+        self._n_stops += 1
+        try:
+            yield
+        finally:
+            self._n_stops -= 1
+            if not self._n_stops:
+                self._started += time.monotonic() - self._stopped_at
+                self._end_at(self.seconds_left())
+
+    def _end_at(self, left_s: float | None) -> None:
+        if self._scope is not None and self.limits.seconds is not None and not self._scope.expired():
+            now = asyncio.get_running_loop().time()
+            self._scope.reschedule(None if left_s is None else now + left_s)
 
     def seconds_left(self) -> float | None:
         """Wall time that is left; None where the budget sets no limit."""

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.environments.session import uncounted
 from orchestrator.errors import CallError, Denied, SkillError
 from orchestrator.runs import requests, skills
 from orchestrator.runs.call import Call, described
@@ -186,7 +187,8 @@ class Server:
                     f"`{call.name}` waits for a person, and there is nobody to ask: {approval.prompt}",
                     hint="run it on a terminal",
                 )
-            return await ask(approval)
+            async with uncounted(), self.parts.ledger.uncounted():
+                return await ask(approval)
 
         agreed: bool = await on_record(self.parts, call, put)
         return agreed

@@ -101,21 +101,16 @@ class Engine:
         return self._finish(root, result)
 
     async def _within_time(self, root: Call) -> RunResult:
-        parts, seconds = self._parts, self._parts.ledger.limits.seconds
-        try:
-            async with asyncio.timeout(seconds) as scope:
-                inputs = by_file(self._inputs, parts.workspace.texts)
-                context = load_context(parts.workflow, inputs, parts.workspace, parts.workspace.texts)
-                task = Task(root, parts.workflow, inputs, context, parts.allowed, parts.rights)
-                parts.journal.append(
-                    "call_started", root.id, parent=None, kind=root.kind, name=root.name,
-                    arguments=recorded(task.inputs), depth=0,
-                )  # fmt: skip
-                await self._try_all(task, self._tried)
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise BudgetExhausted("seconds", round(parts.ledger.seconds, 1), seconds or 0) from None
+        parts = self._parts
+        async with parts.ledger.deadline():
+            inputs = by_file(self._inputs, parts.workspace.texts)
+            context = load_context(parts.workflow, inputs, parts.workspace, parts.workspace.texts)
+            task = Task(root, parts.workflow, inputs, context, parts.allowed, parts.rights)
+            parts.journal.append(
+                "call_started", root.id, parent=None, kind=root.kind, name=root.name,
+                arguments=recorded(task.inputs), depth=0,
+            )  # fmt: skip
+            await self._try_all(task, self._tried)
         best = self._tried[-1]
         if best.succeeded:
             return self._result("answered", "", 0)

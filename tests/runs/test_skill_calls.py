@@ -244,6 +244,22 @@ def test_a_cell_can_ask_a_person(place):
     assert place.run("FINAL(approve('Send it?'))").exit_code == 5
 
 
+def test_the_time_that_a_person_takes_counts_for_no_limit(place):
+    async def think(approval):
+        await asyncio.sleep(0.8)
+        return True
+
+    result = place.run(
+        "agreed = approve('?')\nskills.maths.note(path='out/x')\nFINAL(agreed)",
+        head='skills: [maths]\ncell_timeout_s: 0.6\napprovals: ["skill:maths"]',
+        budget={"seconds": 0.7},
+        ask=think,
+    )
+    assert (result.status, result.answer) == ("answered", True)
+    assert result.usage.seconds < 0.7
+    assert place.run("approve('?')\nwhile True: pass", budget={"seconds": 0.5}, ask=think).status == "budget"
+
+
 def test_examples_of_a_manifest_are_its_test(place):
     passed, missed = app.try_examples(Workspace(place.root), "maths")
     assert (passed.function, passed.passed) == ("double", True)
