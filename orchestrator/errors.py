@@ -111,12 +111,14 @@ class ModelUnavailable(WorldError):
 class WorkerLost(WorldError):
     """A worker ended, or broke its protocol, while it was asked something.
 
-    `reason` tells a cell's author what happened, as `the worker was killed by signal 9`.
+    `reason` tells a cell's author what happened, as `the worker was killed by signal 9`; `late` says whether it was
+    ended for being past its deadline.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, late: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.late = late
 
 
 class PolicyError(OrchestratorError):

@@ -153,7 +153,7 @@ class Session:
         done = await self._request(frame, _refuse, timeout_s)
         if self._read(lambda frame: frames.part(frame, "late", bool), done):
             await self._end(f"the program did not end within {timeout_s:g} s, its deadline, and was killed")
-            raise WorkerLost(self._lost)
+            raise WorkerLost(self._lost, late=True)
         return self._read(frames.script_done, done)
 
     async def expression(self, source: str, names: Mapping[str, Any], timeout_s: float) -> ExpressionDone:
@@ -183,6 +183,7 @@ class Session:
             await self._end(
                 f"the worker did not stop within {GRACE_S:g} s of its deadline ({timeout_s:g} s) and was killed"
             )
+            raise WorkerLost(self._lost, late=True) from None
         except BadFrame as error:
             await self._end(f"the worker sent {error}, and was killed")
         except (EOFError, ConnectionError):

@@ -81,6 +81,7 @@ class Repl:
     async def _observed(self, cell: Cell) -> Observation:
         note = ""
         if self._session is None or not self._session.alive:
+            await self.close()
             note = await self._restore()
         recording = Recording(cell)
         try:
@@ -136,12 +137,15 @@ class Repl:
         for number, recording in enumerate(self._recordings):
             diverged: list[str] = []
             try:
-                await self._live.cell(recording.cell, self._replaying(recording, diverged), self._timeout_s)
+                timeout_s = parts.ledger.within(self._timeout_s)
+                done = await self._live.cell(recording.cell, self._replaying(recording, diverged), timeout_s)
             except WorkerLost as lost:
                 self._recordings = self._recordings[:number]
                 await self.close()
                 lines = await self._restore()
                 return f"{lines}[cell {recording.cell.number} could not be run again: {lost.reason}; its variables are lost]\n"
+            if done.failure is not None and done.failure.type == "CellTimeout":
+                diverged.append("it did not come to its end in time")
             if diverged:
                 notes += f"[cell {recording.cell.number} did something else when it was run again: {diverged[0]}]\n"
         return notes

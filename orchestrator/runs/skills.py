@@ -74,16 +74,17 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
     parts, call = server.parts, server.call
     file, _, name = function.entry.rpartition(":")
     request = FunctionCall(file=skill.folder / file, name=name, arguments=call.arguments, folder=skill.folder)
-    timeout_s = parts.ledger.within(function.timeout_s)
     n_tries = N_TRIES if function.idempotent else 1
     while True:
         n_tries -= 1
         try:
             async with parts.workers.use(skill, server.rights, server.scope.values()) as session:
-                done = await session.function(request, server, timeout_s)
+                done = await session.function(request, server, parts.ledger.within(function.timeout_s))
+                if done.failure is not None and done.failure.type == "CellTimeout":
+                    await session.close()  # what it began may go on in its threads
             break
         except WorkerLost as lost:
-            if not n_tries:
+            if lost.late or not n_tries:
                 raise _lost(skill, function.name, lost) from lost
     call.printed = printed(done.output)
     if done.failure is not None and not done.loaded:
@@ -268,12 +269,11 @@ def _failed(skill: Skill, name: str, failure: Failure) -> SkillError:
 
 
 def _lost(skill: Skill, name: str, lost: WorkerLost) -> SkillError:
-    late = "deadline" in lost.reason
     return SkillError(
         f"`{skill.name}.{name}`: {lost.reason}",
-        kind="timeout" if late else "error",
-        error_kind="timeout" if late else "worker_lost",
-        retryable=not late,
+        kind="timeout" if lost.late else "error",
+        error_kind="timeout" if lost.late else "worker_lost",
+        retryable=not lost.late,
     )
 
 

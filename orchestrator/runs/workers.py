@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
 from itertools import count
@@ -76,9 +77,10 @@ class SkillWorkers:
 
     async def close(self) -> None:
         """End all idle workers."""
-        while self._order:
-            await self._order.popleft()[1].close()
+        sessions = [session for _, session in self._order]
+        self._order.clear()
         self._idle.clear()
+        await asyncio.gather(*(session.close() for session in sessions))
 
     async def _taken(self, key: Key) -> Session | None:
         """An idle worker that lives; those found dead are let go."""
