@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import functools
 import importlib
 import secrets
 import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.validate import workflow_problems
@@ -25,7 +26,7 @@ from orchestrator.values import Limits, Problem, RunResult
 from orchestrator.workspace import bundled, workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Workflow
@@ -47,6 +48,8 @@ __all__ = [
     "run",
     "try_examples",
 ]
+
+P = ParamSpec("P")
 
 ENVIRONMENTS = {
     "confined": "orchestrator.environments.confined:Confined",
@@ -71,28 +74,6 @@ class RunRequest:
     strict: bool = False
 
 
-def run(
-    workflow: Path | str,
-    *,
-    inputs: Mapping[str, Any] | None = None,
-    workspace: Path | str | None = None,
-    strategy: str | None = None,
-    environment: str | None = None,
-    budget: Mapping[str, Any] | None = None,
-) -> RunResult:
-    """Run a workflow to its end. Raises what `plan` raises; a run that began says what happened in its result."""
-    return asyncio.run(
-        arun(
-            workflow,
-            inputs=inputs,
-            workspace=workspace,
-            strategy=strategy,
-            environment=environment,
-            budget=budget,
-        )
-    )
-
-
 async def arun(
     workflow: Path | str,
     *,
@@ -102,7 +83,10 @@ async def arun(
     environment: str | None = None,
     budget: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """`run`, awaited. Cancelling it stops the run's workers before CancelledError goes on."""
+    """Run a workflow to its end. Raises what `plan` raises; a run that began says what happened in its result.
+
+    Cancelling it stops the run's workers before CancelledError goes on.
+    """
     request = RunRequest(
         workflow,
         inputs or {},
@@ -112,6 +96,21 @@ async def arun(
         budget=budget or {},
     )
     return await execute(plan(request))
+
+
+def _in_own_loop(awaited: Callable[P, Coroutine[Any, Any, RunResult]]) -> Callable[P, RunResult]:
+    """The function with the same parameters that needs not be awaited."""
+
+    @functools.wraps(awaited, assigned=("__module__",))
+    def run(*args: P.args, **kwargs: P.kwargs) -> RunResult:
+        """`arun`, awaited: for programs without an event loop."""
+        return asyncio.run(awaited(*args, **kwargs))
+
+    run.__qualname__ = "run"
+    return run
+
+
+run = _in_own_loop(arun)
 
 
 def plan(request: RunRequest) -> Plan:
@@ -128,7 +127,7 @@ def plan(request: RunRequest) -> Plan:
         workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
     )
     return Plan(
-        run=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        run=run_id(datetime.now(UTC)),
         workflow=workflow,
         workspace=workspace,
         inputs=inputs,
@@ -147,6 +146,11 @@ def _unmatched(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspa
     for pattern in workflow.context:
         if unmatched(pattern, inputs, workspace):
             yield Problem(str(workflow.path), 0, f"`context: {pattern}` fits no file", severity="warning")
+
+
+def run_id(now: datetime) -> str:
+    """An id for a run that begins now. Sorted, ids are in the order of time, but for runs of one millisecond."""
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}{secrets.randbelow(16**3):03x}"
 
 
 def check_workflow(path: Path, *, workspace: Path | str | None = None, strict: bool = False) -> list[Problem]:
@@ -247,7 +251,7 @@ def environment_factory(name: str) -> Callable[[], Environment]:
 def _header(planned: Plan, environment: Environment) -> dict[str, Any]:
     return {
         "workflow": planned.workflow.name,
-        "path": str(planned.workflow.path),
+        "path": str(planned.workflow.path.absolute()),
         "version": planned.workflow.version,
         "environment": planned.environment,
         "covers": environment.covers,

@@ -25,8 +25,9 @@ def report(error: OrchestratorError) -> int:
 
 def report_os_error(error: OSError) -> int:
     """Print what the system refused; the value is the exit code."""
-    where = f" `{clean(os.fsdecode(error.filename))}`" if error.filename else ""
-    say(f"error: the system refused{where}: {error.strerror or error}")
+    name = error.filename if isinstance(error.filename, str | bytes) else str(error.filename)
+    where = "" if error.filename is None else f" `{clean(os.fsdecode(name))}`"
+    say(f"error: the system refused{where}: {_reason(error)}")
     say(
         "\nhint: look at the rights and the free space there, or choose another workspace with --workspace DIR"
     )
@@ -35,9 +36,14 @@ def report_os_error(error: OSError) -> int:
 
 def report_lost_answer(error: OSError) -> int:
     """Print that the answer could not be written; the value is the exit code."""
-    say(f"error: the answer could not be written to stdout: {error.strerror or error}")
+    say(f"error: the answer could not be written to stdout: {_reason(error)}")
     say("\nhint: it is in the run's record: `orchestrate show`")
     return 1
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, or whoever raised the error in its place; at least what kind of error it is."""
+    return clean(error.strerror or str(error) or type(error).__name__)
 
 
 def report_bug(error: BaseException) -> int:

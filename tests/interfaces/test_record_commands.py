@@ -57,6 +57,13 @@ def test_show_finds_a_run_by_part_of_its_id_or_takes_the_newest(run: str, orches
     assert f"did you mean `{run}`?" in wrong.stderr
 
 
+def test_record_names_the_whole_path_of_its_workflow(orchestrate: Orchestrate, workflow: Write) -> None:
+    path = workflow("FINAL(1)")
+    run = json.loads(orchestrate(path.name, "--json").stdout)["run"]
+    journal = path.parent / "memory" / "runs" / run / "journal.jsonl"
+    assert json.loads(journal.read_text().splitlines()[0])["path"] == str(path)
+
+
 def test_show_as_json_holds_the_whole_tree(run: str, orchestrate: Orchestrate) -> None:
     tree = json.loads(orchestrate("show", "--json").stdout)
     assert (tree["run"], tree["workflow"], tree["status"]) == (run, "job", "answered")
