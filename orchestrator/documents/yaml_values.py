@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 256 * 1024
 MAX_DEPTH = 32
+MAX_ALIASES = 5  # that are told one by one
 
 Location = tuple[str | int, ...]
 """Keys and indices from the top of the document down to a value."""
@@ -101,6 +102,7 @@ class _Reader:
         self._first_line = first_line
         self.lines: dict[Location, int] = {}
         self.flaws: list[Flaw] = []
+        self._n_aliases = 0
         self._events: Iterator[Any] = iter(())
 
     def document(self, events: Iterator[Any]) -> Any:
@@ -125,7 +127,15 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             hint = "write the value out; quote text that starts with `*`"
             message = f"the alias `*{event.anchor}` is not followed"
-            self.flaws.append(Flaw(self._line(event), message, hint, lost="value"))
+            flaw = Flaw(self._line(event), message, hint, lost="value")
+            self._n_aliases += 1
+            if (
+                self._n_aliases > MAX_ALIASES
+            ):  # a bomb: saying it once more for each of its parts helps nobody
+                raise _Unreadable(
+                    replace(flaw, message=f"{message}, and no more of the file is read", lost="document")
+                )
+            self.flaws.append(flaw)
             return None
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_tag(event, _SCALAR_TAGS)
