@@ -23,7 +23,7 @@ EXIT_CODES = (
     (4, "budget exhausted; a partial answer is printed"),
     (5, "denied by policy"),
     (69, "no model or environment available"),
-    (130, "interrupted"),
+    (130, "interrupted (143 by SIGTERM, 129 by a closed terminal)"),
 )
 
 
