@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.documents.types import Skill, Workflow
+    from orchestrator.runs.budget import Ledger
     from orchestrator.runs.parts import Parts
     from orchestrator.strategies.strategy import Observation, Strategy
     from orchestrator.values import CheckResult, Outcome, Status
@@ -168,9 +169,10 @@ class Engine:
                 result = await self._attempt(task, ways[name](task.workflow), failures)
             except BaseException as error:
                 # On record too: who burns every budget would else look like who was never tried.
-                cut_short = Attempt(name, _cut_short(error), usage=self._since(began_s), message=str(error))
+                outcome, error_kind = _cut_short(error, self._parts.ledger)
+                cut_short = Attempt(name, outcome, usage=self._since(began_s), message=str(error))
                 tried.append(Tried(cut_short))
-                self._record(task, cut_short, type(error).__name__)
+                self._record(task, cut_short, error_kind)
                 raise
             tried.append(result)
             self._record(task, result.attempt, _error_kind(result.attempt))
@@ -234,7 +236,7 @@ class Engine:
             situation=situation(
                 task.workflow, list(task.scope), n_context_bytes=n_bytes(task.context), n_items=n_items, depth=call.depth
             ),
-            outcome=attempt.outcome, duration_s=attempt.usage.seconds, tokens_in=0, tokens_out=0, usd=0.0,
+            outcome=None if error_kind == "cancelled" else attempt.outcome, duration_s=attempt.usage.seconds, tokens_in=0, tokens_out=0, usd=0.0,
             checks_passed=all(check.passed for check in attempt.checks) if attempt.checks else None,
             error_kind=error_kind,
         )  # fmt: skip
@@ -342,11 +344,13 @@ def _error_kind(attempt: Attempt) -> str | None:
     return "checks" if attempt.checks else "no_answer"
 
 
-def _cut_short(error: BaseException) -> Outcome:
-    """What became of an attempt that was ended from outside; a run's own deadline cancels what it contains."""
-    if isinstance(error, BudgetExhausted | asyncio.CancelledError):
-        return "budget"
-    return "denied" if isinstance(error, Denied) else "error"
+def _cut_short(error: BaseException, ledger: Ledger) -> tuple[Outcome, str]:
+    """What became of an attempt that was ended from outside, and the kind of its error."""
+    if isinstance(error, asyncio.CancelledError):  # the run's own deadline cancels what it contains
+        return ("budget", "seconds") if ledger.seconds_left() == 0 else ("error", "cancelled")
+    if isinstance(error, BudgetExhausted):
+        return "budget", error.limit
+    return ("denied" if isinstance(error, Denied) else "error"), type(error).__name__
 
 
 _UNANSWERED: dict[bool, Outcome] = {False: "error", True: "invalid"}

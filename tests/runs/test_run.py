@@ -250,6 +250,8 @@ def test_a_cancelled_run_ends_its_workers_and_its_journal(place):
         os.kill(pids[0], 0)
     (info,) = list_runs(Workspace(place.root))
     assert info.status == "interrupted"
+    (attempt,) = place.usage()
+    assert (attempt["outcome"], attempt["error_kind"]) == (None, "cancelled")
 
 
 def test_eight_runs_at_once_in_one_process_keep_their_output_apart(place):
