@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill
+from orchestrator.errors import SkillError
 from orchestrator.values import Grants
 from orchestrator.workspace import expanded_path
 
@@ -83,6 +84,25 @@ def skill_grants(
         env={name: value for name, value in granted.env.items() if name in asked.env or not declared},
         processes=program is not None or bool(skill.requires.bins),
     )
+
+
+def unmet(skill: Skill, grants: Grants) -> SkillError | None:
+    """What the skill's manifest requires and is not there; packages are left to its imports, which say more."""
+    missing = [name for name in skill.requires.bins if shutil.which(name) is None]
+    if missing:
+        return SkillError(
+            f"`{skill.name}` needs the program `{missing[0]}`, which is not on this machine",
+            error_kind="missing_binary",
+            hint=f"install `{missing[0]}`",
+        )
+    unset = [name for name in skill.requires.env if name not in grants.env]
+    if unset:
+        return SkillError(
+            f"`{skill.name}` needs the variable `{unset[0]}`, which is not set or not granted",
+            error_kind="missing_env",
+            hint=f"set it, and grant it with `permissions: {{env: [{unset[0]}]}}` in the workflow and the manifest",
+        )
+    return None
 
 
 def narrowed(asked: Grants, granted: Grants) -> Grants:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.runs.permissions import skill_grants
+from orchestrator.runs.permissions import skill_grants, unmet
 from orchestrator.runs.table import skill_table
 from orchestrator.values import WorkerSpec
 
@@ -54,6 +54,8 @@ class SkillWorkers:
         session = await self._taken(key)
         if session is None:
             grants = skill_grants(skill, rights.granted, self._workspace, program=program)
+            if (missing := unmet(skill, grants)) is not None:
+                raise missing
             session = await self.start(grants, f"skill-{skill.attribute}", skills=skill_table(uses))
         try:
             yield session

@@ -267,6 +267,24 @@ def test_examples_of_a_manifest_are_its_test(place):
     assert not (place.root / "memory" / "usage.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("requires", "said"),
+    [
+        (
+            "{bins: [no-such-program]}",
+            "`maths` needs the program `no-such-program`, which is not on this machine",
+        ),
+        ("{env: [NO_SUCH_KEY]}", "`maths` needs the variable `NO_SUCH_KEY`, which is not set or not granted"),
+    ],
+)
+def test_what_a_skill_requires_is_looked_for_before_it_runs(place, requires, said):
+    manifest = place.root / "skills/maths/manifest.yaml"
+    manifest.write_text(manifest.read_text() + f"requires: {requires}\n")
+    message, _, hint = failed(place, "skills.maths(n=1)")
+    assert message == said
+    assert hint
+
+
 def test_one_skill_can_be_called_from_many_threads(place):
     result = place.run(
         """
