@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.documents.types import Function, Skill
+    from orchestrator.documents.types import Function, Skill, Workflow
     from orchestrator.runs.budget import Slot
-    from orchestrator.runs.parts import Parts, Rights, Solve
+    from orchestrator.runs.parts import Parts, Rights
+
+    Solve = Callable[["Server", Workflow], Awaitable[Any]]
 
 NO_MODEL = "no model configured"
 NO_MODEL_HINT = "this version runs workflows with cells and skills with code; it has no model backends yet"
@@ -36,7 +38,8 @@ Request = dict[str, Any]
 class Server:
     """What one call's code may ask for. `scope` are the skills that it may call, by name; `rights` what they may do.
 
-    `slot` is the place that the call holds while it works; it is lent to others while the call waits.
+    `solve` runs a document as this call, within its scope and rights. `slot` is the place that the call holds while
+    it works; it is lent to others while the call waits.
     """
 
     parts: Parts
@@ -120,20 +123,19 @@ class Server:
         return await self._worked(call, skill, function.name, work, writes=writes, asks=function.approval)
 
     async def _run(self, call: Call, skill: Skill, function: Function, slot: Slot) -> Any:
-        parts, rights = self.parts, self.rights
-        uses = skills.uses_of(skill, parts.known)
+        server = Server(
+            self.parts, call, skills.uses_of(skill, self.parts.known), self.rights, self.solve, slot
+        )
         match function.kind:
             case "python":
-                return await skills.run_python(
-                    Server(parts, call, uses, rights, self.solve, slot), skill, function
-                )
+                return await skills.run_python(server, skill, function)
             case "script":
                 program = skills.program_of(skill, function, call.arguments)
-                return await skills.run_script(parts, rights, program)
+                return await skills.run_script(self.parts, self.rights, program)
             case "workflow":
                 workflow = skills.nested_workflow(skill, function)
                 async with slot.lent():
-                    return await self.solve(call, workflow, call.arguments, uses, rights)
+                    return await self.solve(server, workflow)
             case "prompt":
                 raise _no_model(f"`{skill.name}.{function.name}` is a prompt")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import (
@@ -118,21 +119,14 @@ class Engine:
         broken_file = not best.answered and best.attempt.outcome == "invalid"
         return self._result("failed", best.attempt.message, 2 if broken_file else 1)
 
-    async def solve(
-        self,
-        call: Call,
-        workflow: Workflow,
-        arguments: dict[str, Any],
-        scope: Mapping[str, Skill],
-        rights: Rights,
-    ) -> Any:
-        """Answer of a document run as a call of the tree, within its caller's rights and its own.
+    async def solve(self, server: Server, workflow: Workflow) -> Any:
+        """Answer of a document run as the call that `server` serves, within its rights and the document's own.
 
         Raises SkillError for inputs that it does not take, and when no strategy passes its checks.
         """
         tried: list[Tried] = []
         try:
-            await self._try_all(self._nested(call, workflow, arguments, scope, rights), tried)
+            await self._try_all(self._nested(server, workflow), tried)
         except WorkspaceError:
             raise
         except (UserError, WorldError) as error:
@@ -141,21 +135,17 @@ class Engine:
             raise SkillError(f"`{workflow.name}`: {tried[-1].attempt.message}", error_kind="checks")
         return tried[-1].answer
 
-    def _nested(
-        self,
-        call: Call,
-        workflow: Workflow,
-        arguments: dict[str, Any],
-        scope: Mapping[str, Skill],
-        rights: Rights,
-    ) -> Task:
-        workspace, names = self._parts.workspace, workflow.skills
-        inputs = read_inputs(workflow, arguments, {})
-        named = scope if names is None else {name: scope[name] for name in names if name in scope}
-        granted = narrowed(workflow_grants(workflow, inputs, workspace), rights.granted)
-        own = Rights(workflow, granted, Notes(workspace.memory, workflow.remember))
+    def _nested(self, server: Server, workflow: Workflow) -> Task:
+        workspace, scope, names = self._parts.workspace, server.scope, workflow.skills
+        inputs = read_inputs(workflow, server.call.arguments, {})
+        if names is not None:
+            scope = {
+                name: skill for name, skill in scope.items() if any(fnmatchcase(name, one) for one in names)
+            }
+        granted = narrowed(workflow_grants(workflow, inputs, workspace), server.rights.granted)
+        rights = Rights(workflow, granted, Notes(workspace.memory, workflow.remember))
         context = load_context(workflow, inputs, workspace, workspace.texts)
-        return Task(call, workflow, inputs, context, named, own)
+        return Task(server.call, workflow, inputs, context, scope, rights)
 
     async def _try_all(self, task: Task, tried: list[Tried]) -> None:
         """Try strategies until one passes; then, as often as the workflow allows, the last one again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from orchestrator.memory.notes import Notes
     from orchestrator.memory.usage import UsageStore
     from orchestrator.runs.budget import Ledger
-    from orchestrator.runs.call import Call
     from orchestrator.runs.journal import Journal
     from orchestrator.runs.workers import SkillWorkers
     from orchestrator.values import Grants
@@ -36,21 +35,6 @@ class Rights:
     workflow: Workflow
     granted: Grants
     notes: Notes
-
-
-class Solve(Protocol):
-    """Runs a document as a call of the tree and gives its answer."""
-
-    async def __call__(
-        self,
-        call: Call,
-        workflow: Workflow,
-        arguments: dict[str, Any],
-        scope: Mapping[str, Skill],
-        rights: Rights,
-    ) -> Any:
-        """The answer; `scope` are the skills that it may call, `rights` those of its caller, never exceeded."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
