@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import CallError
+from orchestrator.errors import CallError, SkillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,15 +38,16 @@ class Call:
 
     def refused(self, depth_limit: int | None) -> CallError | None:
         """Why it may not be made: it is too deep, or repeats a call that it is itself part of."""
+        refusal = SkillError if self.kind == "skill" else CallError
         if depth_limit is not None and self.depth > depth_limit:
-            return CallError(
+            return refusal(
                 f"`{self.name}` would be at depth {self.depth}; the budget allows {depth_limit}: {self.route()}",
                 kind="budget",
                 error_kind="depth",
                 hint=f"allow more with `budget: {{depth: {self.depth}}}` in the workflow",
             )
         if self.parent is not None and any(self.repeats(other) for other in self.parent.path()):
-            return CallError(
+            return refusal(
                 f"`{self.name}` calls itself with the same arguments: {self.route()}",
                 kind="denied",
                 error_kind="cycle",

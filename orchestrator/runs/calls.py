@@ -170,7 +170,7 @@ class Server:
         # A script is asked about under its functions' names too: it is the same code.
         names = {function, *(one.name for one in skill.functions.values() if one.entry == function)}
         patterns = {f"skill:{skill.name}", *(f"skill:{skill.name}.{name}" for name in names)}
-        if not asks and not patterns.intersection(self.rights.workflow.approvals):
+        if not asks and not patterns.intersection(self.rights.approvals):
             return True
         prompt = f"Run {call.name}({described(call.arguments)})?"
         return await self._asked(Approval(prompt, call.name, call.arguments))

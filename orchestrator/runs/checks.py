@@ -12,7 +12,7 @@ from orchestrator.values import CheckResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.documents.types import Check, Schema
+    from orchestrator.documents.types import Check, Schema, Workflow
     from orchestrator.runs.calls import Server
 
 TIMEOUT_S = 60.0
@@ -22,9 +22,9 @@ TIMEOUT_S = 60.0
 class Checker:
     """Runs the checks of one workflow on one answer, in workers with the workflow's own permissions."""
 
-    def __init__(self, server: Server, names: Mapping[str, Any]) -> None:
+    def __init__(self, server: Server, workflow: Workflow, names: Mapping[str, Any]) -> None:
         self._server = server
-        self._workflow = server.rights.workflow
+        self._workflow = workflow
         self._grants = server.rights.granted
         self._names = dict(names)  # inputs and context
 

@@ -143,7 +143,8 @@ class Engine:
                 name: skill for name, skill in scope.items() if any(fnmatchcase(name, one) for one in names)
             }
         granted = narrowed(workflow_grants(workflow, inputs, workspace), server.rights.granted)
-        rights = Rights(workflow, granted, Notes(workspace.memory, workflow.remember))
+        approvals = server.rights.approvals.union(workflow.approvals)
+        rights = Rights(approvals, granted, Notes(workspace.memory, workflow.remember))
         context = load_context(workflow, inputs, workspace, workspace.texts)
         return Task(server.call, workflow, inputs, context, scope, rights)
 
@@ -205,7 +206,7 @@ class Engine:
             if observation.answered:
                 break
             n_errors = n_errors + 1 if observation.error else 0
-            if limit is not None and n_errors >= limit:
+            if limit is not None and n_errors >= max(1, limit):
                 raise BudgetExhausted("errors", n_errors, limit)
         return observation
 
@@ -215,7 +216,8 @@ class Engine:
             name: self._parts.known[name] for name in named if name in self._parts.known
         }
         server = Server(self._parts, task.call, scope, task.rights, self.solve)
-        return await Checker(server, {"inputs": task.inputs, "context": task.context}).run(answer)
+        names = {"inputs": task.inputs, "context": task.context}
+        return await Checker(server, task.workflow, names).run(answer)
 
     def _record(self, task: Task, attempt: Attempt, error_kind: str | None) -> None:
         parts, call = self._parts, task.call

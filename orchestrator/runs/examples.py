@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.types import Workflow
-from orchestrator.errors import CallError, UsageError
+from orchestrator.errors import CallError, Denied, UsageError
 from orchestrator.runs.call import Call
 from orchestrator.runs.calls import Server
 from orchestrator.runs.engine import Engine
@@ -61,7 +61,7 @@ async def _one(parts: Parts, skill: Skill, example: Example) -> ExampleResult:
     request = {"skill": skill.name, "function": name, "args": [], "kwargs": dict(example.input)}
     try:
         value = await server("skill", request)
-    except CallError as error:
+    except (CallError, Denied) as error:
         return ExampleResult(name, example.input, False, str(error))
     if example.output is not None and not _fits(example.output, value):
         got, expected = (json.dumps(part, ensure_ascii=False)[:500] for part in (value, example.output))

@@ -60,7 +60,11 @@ async def open_parts(
             workflow=plan.workflow,
             known={skill.name: skill for skill in plan.known},
             allowed={skill.name: skill for skill in plan.skills},
-            rights=Rights(plan.workflow, granted, Notes(plan.workspace.memory, plan.workflow.remember)),
+            rights=Rights(
+                frozenset(plan.workflow.approvals),
+                granted,
+                Notes(plan.workspace.memory, plan.workflow.remember),
+            ),
             ledger=Ledger(plan.limits),
             journal=journal,
             usage=UsageStore(plan.workspace),

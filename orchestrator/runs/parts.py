@@ -30,9 +30,12 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rights:
-    """What the cells of one document, and the skills that they call, may do. One for each run of a document."""
+    """What the cells of one document, and the skills that they call, may do. One for each run of a document.
 
-    workflow: Workflow
+    `approvals` are the document's and those of all that it is called by: what waits for a person waits at any depth.
+    """
+
+    approvals: frozenset[str]
     granted: Grants
     notes: Notes
 

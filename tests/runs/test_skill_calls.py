@@ -368,6 +368,13 @@ def test_a_nested_workflow_keeps_its_own_inputs_and_approvals(place):
     ]
 
 
+def test_what_waits_for_a_person_waits_inside_a_nested_workflow_too(place):
+    nested = NESTED.replace('approvals: ["skill:maths.note"]\n', "")
+    (place.root / "skills/maths/tripled.md").write_text(nested)
+    head = 'skills: [maths]\napprovals: ["skill:maths.note"]'
+    assert place.run("FINAL(skills.maths.tripled(n=1))", head=head).exit_code == 5
+
+
 def test_a_nested_workflow_that_only_a_model_could_run_is_an_error_of_its_call(place):
     (place.root / "skills/maths/tripled.md").write_text("# Prose\n\nThink hard.\n")
     message, kind, _ = failed(place, "skills.maths.tripled(n=1)")
