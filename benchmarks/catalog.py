@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import report, summarised
+from report import report, summarised, users_environment
 
 N_SKILLS = 3_000
 N_COLD = 3
@@ -101,7 +101,13 @@ def _write_skill(folder: Path, n: int) -> int:
 
 
 def _load(root: Path) -> float:
-    done = subprocess.run([sys.executable, "-c", LOAD, str(root)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(root)],
+        env=users_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     n, seconds = done.stdout.split()
     assert int(n) == N_SKILLS
     return float(seconds)

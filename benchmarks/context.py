@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from report import report, summarised
+from report import report, summarised, users_environment
 
 N_BYTES = 100_000_000
 N_RUNS = 5
@@ -85,6 +85,7 @@ def _run(workspace: Path, name: str, *options: str) -> dict:
     done = subprocess.run(
         [orchestrate, f"{name}.md", *options, "--json"],
         cwd=workspace,
+        env=users_environment(),
         check=True,
         capture_output=True,
         text=True,

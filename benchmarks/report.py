@@ -85,6 +85,11 @@ def report(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]],
     print(f"\n{notes}\n" if notes else "", flush=True)
 
 
+def users_environment() -> dict[str, str]:
+    """Our variables without those of Python: where compiled files may not be kept, a start measures the compiler."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def machine() -> str:
     """Processor, cores, kernel and Python, in one line."""
     python = f"{platform.python_implementation()} {platform.python_version()}"

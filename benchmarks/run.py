@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from report import Timing, report, summarised, timed
+from report import Timing, report, summarised, timed, users_environment
 
 N_STARTS = 15
 N_CALLS = 300
+ENVIRONMENT = users_environment()
 
 SKILL = """---
 name: echo
@@ -73,13 +73,15 @@ def _row(name: str, timing: Timing, python: Timing, aim: str) -> tuple[str, str,
 
 def _timed_command(command: list[str], cwd: Path) -> Timing:
     return timed(
-        lambda: subprocess.run(command, cwd=cwd, check=True, capture_output=True), N_STARTS, warm_up=2
+        lambda: subprocess.run(command, cwd=cwd, env=ENVIRONMENT, check=True, capture_output=True),
+        N_STARTS,
+        warm_up=2,
     )
 
 
 def _cells(orchestrate: str, workspace: Path) -> Timing:
     """How long a cell takes that does nothing, as the journal says."""
-    subprocess.run([orchestrate, "cells.md"], cwd=workspace, check=True, capture_output=True)
+    subprocess.run([orchestrate, "cells.md"], cwd=workspace, env=ENVIRONMENT, check=True, capture_output=True)
     journal = max((workspace / "memory" / "runs").iterdir()) / "journal.jsonl"
     events = [json.loads(line) for line in journal.read_text().splitlines()]
     return summarised([event["duration_s"] for event in events if event["event"] == "cell_finished"][1:])
@@ -87,9 +89,8 @@ def _cells(orchestrate: str, workspace: Path) -> Timing:
 
 def _calls(orchestrate: str, workspace: Path) -> Timing:
     """How long a call takes, as the cell that makes it sees it."""
-    time.sleep(1)  # run ids name the second: the newest folder is the newest run
     done = subprocess.run(
-        [orchestrate, "calls.md"], cwd=workspace, check=True, capture_output=True, text=True
+        [orchestrate, "calls.md"], cwd=workspace, env=ENVIRONMENT, check=True, capture_output=True, text=True
     )
     return summarised(json.loads(done.stdout))
 

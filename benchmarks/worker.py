@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from report import report
+
 from orchestrator.environments.confined import Confined
 from orchestrator.environments.process import Process
 from orchestrator.environments.session import FunctionCall, Session, TextFile
@@ -38,9 +40,8 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     base = rows[0][1]
-    print(f"{'':<44}{'median ms':>12}{'(best)':>12}{'x python':>12}")
-    for name, median, best in rows:
-        print(f"{name:<44}{median:>12.3f}{f'({best:.3f})':>12}{median / base:>12.3f}")
+    table = [(name, median, best, f"{median / base:.2f}") for name, median, best in rows]
+    report("A worker", ["what", "median ms", "best ms", "of starting Python"], table)
 
 
 def python_times(n_rounds: int) -> tuple[float, float]:
@@ -123,13 +124,10 @@ async def text_rows(folder: Path) -> list[tuple[str, float, float]]:
         uses.append(await cell_time(session, 1, "context.count('words'), len(context)"))
         grown = resident_bytes(session.pid) - before
         await session.close()
-    print(
-        f"a worker with 100 MB of context, all of it read once: {grown / TEXT_BYTES:.2f} times that resident\n"
-    )
     return [
         ("100 MB: Path.read_text", *summary(reads)),
         ("100 MB: as the context of a worker", *summary(loads)),
-        ("100 MB: count a word in it", *summary(uses)),
+        (f"100 MB: count a word in it; {grown / TEXT_BYTES:.2f} times that resident", *summary(uses)),
     ]
 
 
