@@ -40,7 +40,7 @@ def main() -> int:
     if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
         return 0
     print(
-        f"error: {PAGE.relative_to(Path.cwd())} is not what the parser says\n\nhint: run `make docs`",
+        f"error: {PAGE.relative_to(Path.cwd())} is not what the parser says\nhint: run `make docs`",
         file=sys.stderr,
     )
     return 1

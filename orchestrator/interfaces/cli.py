@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.interfaces.arguments import parse
+from orchestrator.interfaces.terminal import hush, lose_what_stderr_refuses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,22 +18,25 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the value is its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a file name may hold what no encoding has
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - it is open until this process ends
+    lose_what_stderr_refuses()
+    if sys.stdout is None:
+        from orchestrator.interfaces.failure import report_closed_stdout
+
+        return report_closed_stdout()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold what no encoding has
     try:
         code = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        from orchestrator.interfaces.terminal import hush
-
-        hush("stdout")
+        hush()
         return 128 + signal.SIGPIPE
     except OSError as error:  # the disk that stdout leads to is full
         from orchestrator.interfaces.failure import report_lost_answer
-        from orchestrator.interfaces.terminal import hush
 
-        hush("stdout")
+        hush()
         return report_lost_answer(error)
     return code
 

@@ -95,12 +95,8 @@ class PlainLines:
                 say(_cell_line(event.fields, self._width))
             case "call_finished" if event.call.count(".") == 1:
                 self._call(event)
-            case "check":
-                say(
-                    "  " + check_line(self.tree.root.checks[-1], self._width - 2).text
-                    if self.tree.root
-                    else ""
-                )
+            case "check" if event.call == "0" and self.tree.root:
+                say("  " + check_line(self.tree.root.checks[-1], self._width - 2).text)
             case "log":
                 self._log(event.fields)
             case _:

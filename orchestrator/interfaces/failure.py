@@ -19,7 +19,7 @@ def report(error: OrchestratorError) -> int:
         return error.exit_code
     say(f"error: {clean(str(error))}")
     if error.hint:
-        say(f"\nhint: {clean(error.hint)}")
+        say(f"hint: {clean(error.hint)}")
     return error.exit_code
 
 
@@ -28,16 +28,21 @@ def report_os_error(error: OSError) -> int:
     name = error.filename if isinstance(error.filename, str | bytes) else str(error.filename)
     where = "" if error.filename is None else f" `{clean(os.fsdecode(name))}`"
     say(f"error: the system refused{where}: {_reason(error)}")
-    say(
-        "\nhint: look at the rights and the free space there, or choose another workspace with --workspace DIR"
-    )
+    say("hint: look at the rights and the free space there, or choose another workspace with --workspace DIR")
     return 2
+
+
+def report_closed_stdout() -> int:
+    """Print that no answer can be printed; the value is the exit code."""
+    say("error: stdout is closed, so there is nowhere to print to")
+    say("hint: `>/dev/null` drops what is printed")
+    return 1
 
 
 def report_lost_answer(error: OSError) -> int:
     """Print that the answer could not be written; the value is the exit code."""
     say(f"error: the answer could not be written to stdout: {_reason(error)}")
-    say("\nhint: it is in the run's record: `orchestrate show`")
+    say("hint: it is in the run's record: `orchestrate show`")
     return 1
 
 
@@ -51,11 +56,11 @@ def report_bug(error: BaseException) -> int:
     text = "".join(traceback.format_exception(error))
     say(f"error: orchestrate itself failed: {type(error).__name__}: {clean(str(error))[:500]}")
     if os.environ.get("ORCHESTRATE_DEBUG"):
-        say("\n" + clean(text))
+        say(clean(text))
     elif path := _kept(text):
-        say(f"\nhint: please report it with `{path}`, which holds the traceback")
+        say(f"hint: please report it with `{path}`, which holds the traceback")
     else:
-        say("\nhint: run it again with ORCHESTRATE_DEBUG=1 and report the traceback that it prints")
+        say("hint: run it again with ORCHESTRATE_DEBUG=1 and report the traceback that it prints")
     return 1
 
 

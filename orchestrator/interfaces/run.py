@@ -6,7 +6,7 @@ import asyncio
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchestrator.app import DEFAULT_ENVIRONMENT, RunRequest, execute, find_workflow, plan
 from orchestrator.environments.confined import Confined
@@ -22,7 +22,6 @@ from orchestrator.interfaces.outcome import (
     say_warnings,
 )
 from orchestrator.interfaces.stopping import Stop
-from orchestrator.interfaces.terminal import hush
 from orchestrator.runs.inputs import read_json
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from orchestrator.app import Plan
     from orchestrator.interfaces.console import View
     from orchestrator.values import RunResult
-
-P = ParamSpec("P")
 
 REFRESH_S = 0.1
 
@@ -145,9 +142,9 @@ def _run(planned: Plan, *, as_object: bool) -> int:
 
 
 async def _watched(planned: Plan, view: View, stopped: Stop) -> RunResult:
-    task = asyncio.create_task(execute(planned, listen=_unless_gone(view.listen), ask=asker(view)))
+    task = asyncio.create_task(execute(planned, listen=view.listen, ask=asker(view)))
     stopped.watch(task)
-    drawing = asyncio.create_task(_draw(_unless_gone(view.refresh)))
+    drawing = asyncio.create_task(_draw(view.refresh))
     try:
         return await task
     finally:
@@ -158,15 +155,3 @@ async def _draw(refresh: Callable[[], None]) -> None:
     while True:
         refresh()
         await asyncio.sleep(REFRESH_S)
-
-
-def _unless_gone(write: Callable[P, None]) -> Callable[P, None]:
-    """What writes to stderr, and goes on in silence when nobody reads that any more: a run has its record to close."""
-
-    def written(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            write(*args, **kwargs)
-        except OSError:
-            hush("stderr")
-
-    return written

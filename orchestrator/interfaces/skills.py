@@ -59,7 +59,7 @@ def _list(catalog: Catalog, workspace: Workspace, *, as_object: bool) -> int:
         show(as_json([_object(skill) for skill in catalog.skills]))
         return 0
     if not catalog.skills:
-        say(f"no skills for `{clean(str(workspace.root))}`\n\nhint: `orchestrate init` makes a first one")
+        say(f"no skills for `{clean(str(workspace.root))}`\nhint: `orchestrate init` makes a first one")
         return 0
     rows = [[skill.name, skill.source, _calls(skill), skill.description] for skill in catalog.skills]
     for line in table(["SKILL", "FROM", "CALLS", "DESCRIPTION"], rows, width=columns(sys.stdout)):

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         show(as_json([_object(info) for info in runs]))
         return 0
     if not runs:
-        say(f"no runs in `{clean(str(workspace.root))}`\n\nhint: `orchestrate WORKFLOW` makes one")
+        say(f"no runs in `{clean(str(workspace.root))}`\nhint: `orchestrate WORKFLOW` makes one")
         return 0
     rows = [
         [info.run, info.status, _local(info.started), duration(info.usage["seconds"]), info.workflow]

@@ -33,7 +33,7 @@ class Stop:
         self.signum = signal.SIGINT.value
         self._task: asyncio.Task[Any] | None = None
         self._before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGALRM)}
-        self._terminals = [name for name in ("stdout", "stderr") if getattr(sys, name).isatty()]
+        self._on_terminal = sys.stdout.isatty()
 
     def watch(self, task: asyncio.Task[Any]) -> None:
         """Cancel this task when a signal comes. To be called in the event loop that runs it."""
@@ -56,9 +56,8 @@ class Stop:
         self._answer(self._end)
         signal.signal(signal.SIGALRM, self._end)
         signal.setitimer(signal.ITIMER_REAL, MERCY_S)
-        for name in self._terminals:
-            if not getattr(sys, name).isatty():  # it was closed: writing there would fail from now on
-                hush(name)
+        if self._on_terminal and not sys.stdout.isatty():
+            hush()  # it was closed: writing there would fail from now on
         if self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -74,11 +75,31 @@ def show(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def hush(stream_name: str) -> None:
-    """Send what is still to be written to a stream nowhere: its reader is gone."""
+def hush() -> None:
+    """Send what is still to be written to stdout nowhere: its reader is gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, getattr(sys, stream_name).fileno())
+    os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def lose_what_stderr_refuses() -> None:
+    """Make stderr a stream that never fails: what it can't take is dropped, and the run goes on."""
+    ours = sys.__stderr__
+    if ours is None:  # it was closed when this process began
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - it is open until this process ends
+    elif sys.stderr is ours:
+        buffered = io.BufferedWriter(_Heedless(ours.fileno(), "wb", closefd=False))
+        sys.stderr = io.TextIOWrapper(buffered, ours.encoding, "backslashreplace", line_buffering=True)
+
+
+class _Heedless(io.FileIO):
+    """A file whose writes always succeed, although what is written may go nowhere."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:  # full, or its reader is gone
+            return len(data)
 
 
 def as_json(value: Any) -> str:

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not tallies.n_records and not tallies.imported:
         say(
-            f"nothing recorded in `{clean(str(workspace.root))}`\n\nhint: `orchestrate WORKFLOW` makes a record"
+            f"nothing recorded in `{clean(str(workspace.root))}`\nhint: `orchestrate WORKFLOW` makes a record"
         )
         return 0
     _print_tables(tallies)

@@ -149,7 +149,7 @@ def test_unknown_environment_strategy_and_limit_are_usage_errors(
     for words in (["--environment", "docekr"], ["--strategy", "writen"], ["--budget", "secs=1"]):
         done = orchestrate(path, *words)
         assert (done.stdout, done.returncode) == ("", 2), words
-        assert "\n\nhint: " in done.stderr, words
+        assert "\nhint: " in done.stderr, words
 
 
 def test_workflow_without_cells_needs_a_model(orchestrate: Orchestrate, workflow: Write) -> None:

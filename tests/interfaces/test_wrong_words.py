@@ -11,72 +11,72 @@ import pytest
 Orchestrate = Callable[..., subprocess.CompletedProcess[str]]
 
 WRONG = {
-    "chekc": ("error: `chekc` is neither a command nor a file\n\nhint: did you mean `orchestrate check`?\n"),
-    "digset.md": "error: `digset.md` is neither a command nor a file\n\nhint: did you mean `digest.md`?\n",
-    "weekly": "error: `weekly` is neither a command nor a file\n\nhint: did you mean `workflows/weekly-digest.md`?\n",
+    "chekc": ("error: `chekc` is neither a command nor a file\nhint: did you mean `orchestrate check`?\n"),
+    "digset.md": "error: `digset.md` is neither a command nor a file\nhint: did you mean `digest.md`?\n",
+    "weekly": "error: `weekly` is neither a command nor a file\nhint: did you mean `workflows/weekly-digest.md`?\n",
     "zzzzzz": (
-        "error: `zzzzzz` is neither a command nor a file\n\n"
+        "error: `zzzzzz` is neither a command nor a file\n"
         "hint: the commands are: run, check, skills, show, status, usage, init, doctor\n"
     ),
-    "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\n\nhint: did you mean `--json`?\n",
+    "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\nhint: did you mean `--json`?\n",
     "digest.md --frobnicate": (
-        "error: `orchestrate run` has no option `--frobnicate`\n\nhint: `orchestrate run --help` shows what it takes\n"
+        "error: `orchestrate run` has no option `--frobnicate`\nhint: `orchestrate run --help` shows what it takes\n"
     ),
     "digest.md more words": (
-        "error: `more` is one word too many\n\nhint: `orchestrate run --help` shows what it takes\n"
+        "error: `more` is one word too many\nhint: `orchestrate run --help` shows what it takes\n"
     ),
     "digest.md --input folder": (
-        "error: `--input folder` is no name=value\n\nhint: write --input name=value, quoted if it has spaces\n"
+        "error: `--input folder` is no name=value\nhint: write --input name=value, quoted if it has spaces\n"
     ),
     "digest.md --budget =3": (
-        "error: `--budget =3` is no name=value\n\nhint: write --budget name=value, quoted if it has spaces\n"
+        "error: `--budget =3` is no name=value\nhint: write --budget name=value, quoted if it has spaces\n"
     ),
     "digest.md --input": (
-        "error: argument --input: expected at least one argument\n\nhint: `orchestrate run --help` shows what it takes\n"
+        "error: argument --input: expected at least one argument\nhint: `orchestrate run --help` shows what it takes\n"
     ),
     "digest.md --input-json none.json": (
-        "error: can't read `--input-json none.json`: No such file or directory\n\n"
+        "error: can't read `--input-json none.json`: No such file or directory\n"
         "hint: name a file with a JSON object, or -\n"
     ),
     "digest.md --input-json digest.md": (
-        "error: `--input-json digest.md` holds no JSON: Expecting value: line 1 column 1 (char 0)\n\n"
+        "error: `--input-json digest.md` holds no JSON: Expecting value: line 1 column 1 (char 0)\n"
         'hint: it has to be an object, as {"days": 7}\n'
     ),
     "digest.md --input-json list.json": (
-        """error: `--input-json list.json` holds no JSON object\n\nhint: write {"name": value, ...}\n"""
+        """error: `--input-json list.json` holds no JSON object\nhint: write {"name": value, ...}\n"""
     ),
     "digest.md --input-json nan.json": (
-        "error: `--input-json nan.json` holds no JSON: `NaN` is no number of JSON\n\n"
+        "error: `--input-json nan.json` holds no JSON: `NaN` is no number of JSON\n"
         'hint: it has to be an object, as {"days": 7}\n'
     ),
     "digest.md --input-json huge.json": (
-        "error: `--input-json huge.json` holds no JSON: `1e999` is no number of JSON\n\n"
+        "error: `--input-json huge.json` holds no JSON: `1e999` is no number of JSON\n"
         'hint: it has to be an object, as {"days": 7}\n'
     ),
     "days.md --input days=NaN": (
         "error: days.md: input `days`: expected number as JSON, got `NaN`: `NaN` is no number of JSON\n"
         "hint: give inputs as `--input name=value` or `--input-json FILE`\n"
     ),
-    "run": "error: no workflow was named\n\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
-    "--json": "error: no workflow was named\n\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
+    "run": "error: no workflow was named\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
+    "--json": "error: no workflow was named\nhint: orchestrate WORKFLOW.md, or `orchestrate init` to make one\n",
     "check": (
-        "error: the following arguments are required: FILE\n\nhint: `orchestrate check --help` shows what it takes\n"
+        "error: the following arguments are required: FILE\nhint: `orchestrate check --help` shows what it takes\n"
     ),
-    "skills frob": "error: `orchestrate skills` has no `frob`\n\nhint: it has: list, show, test\n",
-    "skills show": "error: `orchestrate skills show` needs the name of a skill\n\nhint: `orchestrate skills` lists them\n",
+    "skills frob": "error: `orchestrate skills` has no `frob`\nhint: it has: list, show, test\n",
+    "skills show": "error: `orchestrate skills show` needs the name of a skill\nhint: `orchestrate skills` lists them\n",
     "init digest.md": (
-        "error: `digest.md` is no folder\n\nhint: name a folder, new or not: orchestrate init DIR\n"
+        "error: `digest.md` is no folder\nhint: name a folder, new or not: orchestrate init DIR\n"
     ),
     "init ~nosuch/x": (
-        "error: `~nosuch/x` can't be expanded: `~nosuch` is no home folder here\n\n"
+        "error: `~nosuch/x` can't be expanded: `~nosuch` is no home folder here\n"
         "hint: write the whole path, or `./~nosuch/x` for a name that starts with `~`\n"
     ),
     "status --workspace ~nosuch": (
-        "error: `~nosuch` can't be expanded: `~nosuch` is no home folder here\n\n"
+        "error: `~nosuch` can't be expanded: `~nosuch` is no home folder here\n"
         "hint: write the whole path, or `./~nosuch` for a name that starts with `~`\n"
     ),
     "status --workspace digest.md": (
-        "error: the workspace `{here}/digest.md` is no folder\n\nhint: name a folder with --workspace DIR\n"
+        "error: the workspace `{here}/digest.md` is no folder\nhint: name a folder with --workspace DIR\n"
     ),
 }
 
@@ -122,4 +122,4 @@ def test_help_and_version_are_answers(orchestrate: Orchestrate) -> None:
 def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Path) -> None:
     done = orchestrate("show", "20260101", "--workspace", str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\n\nhint: ")
+    assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\nhint: ")
