@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from orchestrator.values import Problem
 
 
+MAX_NAMED = 5
+"""So many failed cells are named at the end of a run."""
+
+
 def say_warnings(warnings: Iterable[Problem]) -> None:
     """Print what is odd about a file that can be used all the same."""
     for problem in warnings:
@@ -83,9 +87,13 @@ def _ending(result: RunResult, tree: Tree) -> str:
     if result.checks:
         n_passed = sum(check.passed for check in result.checks)
         parts.append(f"{n_passed} of {plural(len(result.checks), 'check')} passed")
-    nodes = list(tree.root.walk())[1:] if tree.root else []
-    n_failed = sum(node.outcome not in (None, *FINE) for node in nodes)
-    parts.append(plural(len(nodes), "call") + (f" ({n_failed} failed)" if n_failed else ""))
+    cells = tree.root.cells if tree.root else []
+    if failed := [str(cell.number) for cell in cells if cell.error]:
+        named = ", ".join([*failed[:MAX_NAMED], *(["…"] if len(failed) > MAX_NAMED else [])])
+        parts.append(f"{len(failed)} of {plural(len(cells), 'cell')} failed ({named})")
+    calls = [node for node in tree.root.walk() if node.kind == "skill"] if tree.root else []
+    n_failed = sum(node.outcome not in (None, *FINE) for node in calls)
+    parts.append(plural(len(calls), "skill call") + (f" ({n_failed} failed)" if n_failed else ""))
     if result.usage.calls:
         parts.append(
             f"{plural(result.usage.calls, 'model request')}, {result.usage.tokens:,} tokens, {result.usage.usd:.4f} usd"

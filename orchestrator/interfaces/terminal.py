@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import shutil
@@ -104,6 +103,8 @@ class _Heedless(io.FileIO):
 
 def as_json(value: Any) -> str:
     """Indented JSON; what JSON has no form for stands as its text."""
+    import json  # here: help and errors print none
+
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 

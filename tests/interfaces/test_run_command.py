@@ -206,3 +206,28 @@ def test_stream_that_cannot_hold_a_character_gets_its_escape(
 ) -> None:
     done = orchestrate(str(workflow("FINAL('日本')")), env={"PYTHONIOENCODING": "ascii"})
     assert (done.stdout, done.returncode) == ("\\u65e5\\u672c\n", 0)
+
+
+def test_cells_that_failed_are_named_though_a_later_one_answered(
+    orchestrate: Orchestrate, workflow: Write
+) -> None:
+    path = workflow("1 / 0", "x = 1", "FINAL(x)")
+    done = orchestrate(path)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert "answered by `written` · 1 of 3 cells failed (1) · 0 skill calls" in done.stderr
+
+
+def test_ending_names_the_cells_that_failed(orchestrate: Orchestrate, workflow: Write) -> None:
+    done = orchestrate(str(workflow("1/0", "skills.adder.fail()", "FINAL(skills.adder(1, 2))")))
+    assert done.returncode == 0
+    assert "\nanswered by `written` · 2 of 3 cells failed (1, 2) · 2 skill calls (1 failed) · " in done.stderr
+
+
+def test_run_says_that_its_workspace_is_new(
+    orchestrate: Orchestrate, workflow: Write, workspace: Path
+) -> None:
+    new = workspace / "new"
+    done = orchestrate(str(workflow("FINAL(1)")), "--workspace", str(new))
+    assert (done.stdout, done.returncode) == ("1\n", 0)
+    assert done.stderr.startswith(f"warning: there is no folder `{new}` yet: it is made when the run writes")
+    assert (new / "memory").is_dir()

@@ -58,6 +58,7 @@ def test_help_loads_the_parser_and_nothing_else(words: list[str]) -> None:
         "orchestrator.interfaces",
         "orchestrator.interfaces.arguments",
         "orchestrator.interfaces.cli",
+        "orchestrator.interfaces.terminal",
     }
     assert third_party(modules) == set()
     assert modules & HEAVY == set()
