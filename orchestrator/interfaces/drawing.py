@@ -114,6 +114,7 @@ def _going_on(node: Node, guide: str, width: int, now: datetime) -> Iterator[Lin
         cell = node.cells[-1]
         first = next((text for text in cell.source.splitlines() if text.strip()), "")
         yield Line(f"{guide}├─ {one_line(f'… cell {cell.number}: {first}', width - len(guide) - 3)}", "busy")
+    yield from _failed_cells([cell for cell in node.cells if cell.error], guide, width)
     running = [child for child in node.children if child.outcome is None]
     failed = [child for child in node.children if child.outcome not in (None, *FINE)]
     for child in running:
@@ -129,6 +130,14 @@ def _going_on(node: Node, guide: str, width: int, now: datetime) -> Iterator[Lin
     for check in node.checks:
         line = check_line(check, width - len(guide) - 3)
         yield Line(f"{guide}├─ {line.text}", line.tone)
+
+
+def _failed_cells(cells: Sequence[CellView], guide: str, width: int) -> Iterator[Line]:
+    if len(cells) > 5:
+        yield Line(f"{guide}├─ ✗ {plural(len(cells) - 5, 'earlier failed cell')}", "bad")
+    for cell in cells[-5:]:
+        text = f"✗ cell {cell.number} {duration(cell.duration_s)}: {cell.error}"
+        yield Line(f"{guide}├─ {one_line(text, width - len(guide) - 3)}", "bad")
 
 
 def _title(node: Node, width: int, now: datetime | None = None) -> str:

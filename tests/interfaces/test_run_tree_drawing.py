@@ -133,6 +133,21 @@ def test_brief_view_puts_what_runs_and_what_failed_first() -> None:
     ]
 
 
+def test_brief_view_shows_failed_cells_as_it_shows_failed_calls() -> None:
+    story = Story()
+    story.begin()
+    for number in range(1, 8):
+        story.cell(number, "1/0")
+        story.cell_end(number, "Traceback\n...", "ZeroDivisionError: division by zero")
+    story.cell(8, "FINAL(1)")
+    story.cell_end(8, "")
+    assert texts(brief(story.root, 80, 40, LATER)) == [
+        "… digest  2.0 s",
+        "├─ ✗ 2 earlier failed cells",
+        *(f"├─ ✗ cell {number} 100 ms: ZeroDivisionError: division by zero" for number in range(3, 8)),
+    ]
+
+
 def test_brief_view_never_exceeds_its_height() -> None:
     story = Story()
     story.begin()
