@@ -73,6 +73,17 @@ def workspace_of(asked: Path | str | None, workflow: Path = Path()) -> Workspace
     return Workspace(root.resolve())
 
 
+def existing_workspace(asked: Path | str | None) -> Workspace:
+    """The workspace to read from. Raises UsageError when the one that was asked for is not there."""
+    workspace = workspace_of(asked)
+    if asked is not None and not workspace.root.exists():
+        raise UsageError(
+            f"there is no folder `{workspace.root}`",
+            hint="name a workspace that is there with --workspace DIR",
+        )
+    return workspace
+
+
 def find_workspace(*starts: Path) -> Workspace:
     """The nearest folder with a workspace's parts, upwards from each start in turn, else the working directory."""
     for start in starts:

@@ -15,7 +15,7 @@ from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog
 from orchestrator.environments.confined import probe
 from orchestrator.environments.process import Process
 from orchestrator.interfaces.terminal import as_json, clean, plural, show
-from orchestrator.workspace import workspace_of
+from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +45,7 @@ class Finding:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
-    workspace = workspace_of(args.workspace)
+    workspace = existing_workspace(args.workspace)
     findings = [_python(), *_environments(), _workspace(workspace), _catalog(workspace), *_programs()]
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))

@@ -22,7 +22,9 @@ from orchestrator.interfaces.outcome import (
     say_warnings,
 )
 from orchestrator.interfaces.stopping import Stop
+from orchestrator.interfaces.terminal import clean, say
 from orchestrator.runs.inputs import read_json
+from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     request = _request(args)
     if not args.dry_run and (request.environment or DEFAULT_ENVIRONMENT) == Confined.name:
         Confined.warm()  # it starts while the workflow is read, which takes about as long
+    if args.workspace and not (new := expanded_path(args.workspace).absolute()).exists():
+        say(f"warning: there is no folder `{clean(str(new))}` yet: it is made when the run writes its record")
     planned = plan(request)
     say_warnings(planned.warnings)
     if args.dry_run:

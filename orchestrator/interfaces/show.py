@@ -10,7 +10,7 @@ from orchestrator.interfaces.console import headline, print_lines
 from orchestrator.interfaces.drawing import Line, whole
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
 from orchestrator.runs.history import find_run, list_runs, read_tree, run_info
-from orchestrator.workspace import workspace_of
+from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Print a run's tree; the value is the exit code."""
-    workspace = workspace_of(args.workspace)
+    workspace = existing_workspace(args.workspace)
     if args.run is None and not list_runs(workspace):
         raise UsageError(f"no runs in `{workspace.root}`", hint="`orchestrate WORKFLOW` makes one")
     folder = find_run(workspace, args.run or "latest")

@@ -10,7 +10,7 @@ from orchestrator.app import open_catalog, try_examples
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import as_json, clean, columns, one_line, plural, say, show, table
 from orchestrator.runs.table import signature
-from orchestrator.workspace import workspace_of
+from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ ACTIONS = ("list", "show", "test")
 
 def run(args: argparse.Namespace) -> int:
     """List, show or test skills; the value is the exit code."""
-    workspace = workspace_of(args.workspace)
+    workspace = existing_workspace(args.workspace)
     catalog = open_catalog(workspace)
     if args.action == "list" and not args.names:
         return _list(catalog, workspace, as_object=args.json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, plural, say, show, table
 from orchestrator.runs.history import find_run, list_runs, run_info
-from orchestrator.workspace import workspace_of
+from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +22,7 @@ N_SHOWN = 20
 
 def run(args: argparse.Namespace) -> int:
     """Print runs, newest first; the value is the exit code."""
-    workspace = workspace_of(args.workspace)
+    workspace = existing_workspace(args.workspace)
     if args.run:
         return _one(run_info(find_run(workspace, args.run)), workspace, as_object=args.json)
     runs = list_runs(workspace)

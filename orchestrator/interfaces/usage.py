@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, plural, say, show, table
 from orchestrator.memory.usage import UsageStore
-from orchestrator.workspace import workspace_of
+from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Print tallies by skill, workflow and strategy; the value is the exit code."""
-    workspace = workspace_of(args.workspace)
+    workspace = existing_workspace(args.workspace)
     tallies = UsageStore(workspace).tallies()
     if args.json:
         show(as_json(asdict(tallies)))

@@ -123,3 +123,14 @@ def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Pa
     done = orchestrate("show", "20260101", "--workspace", str(tmp_path))
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\nhint: ")
+
+
+@pytest.mark.parametrize("command", ["doctor", "status", "usage", "skills", "show"])
+def test_workspace_that_is_not_there_has_nothing_to_read(
+    command: str, here: Path, orchestrate: Orchestrate
+) -> None:
+    done = orchestrate(command, "--workspace", "gone", cwd=here)
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr == (
+        f"error: there is no folder `{here}/gone`\nhint: name a workspace that is there with --workspace DIR\n"
+    )
