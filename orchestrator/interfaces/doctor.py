@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -111,14 +112,15 @@ def _workspace(workspace: Workspace) -> Finding:
 
 def _catalog(workspace: Workspace) -> Finding:
     catalog = open_catalog(workspace)
-    n_odd = sum(any(one.severity == "error" for one in skill.diagnostics) for skill in catalog.skills)
+    odd = [skill for skill in catalog.skills if any(one.severity == "error" for one in skill.diagnostics)]
     message = f"{plural(len(catalog.skills), 'skill')} found"
-    if n_odd:
+    if odd:
+        folders = shlex.join(str(skill.folder) for skill in odd)
         return Finding(
             "warn",
             "skills",
-            f"{message}, {n_odd} with errors",
-            "`orchestrate skills` names the folders to check",
+            f"{message}, {len(odd)} with errors",
+            f"`orchestrate check {folders}` says what is wrong",
         )
     return Finding("ok", "skills", message)
 

@@ -73,7 +73,9 @@ def _list(catalog: Catalog, workspace: Workspace, *, as_object: bool) -> int:
 
 
 def _calls(skill: Skill) -> str:
-    """What kind of calls a skill takes, in a word or two."""
+    """What kind of calls a skill takes, in a word or two; the number of its errors where there are some."""
+    if n_errors := sum(problem.severity == "error" for problem in skill.diagnostics):
+        return f"✗ {plural(n_errors, 'error')}"
     if skill.functions:
         return plural(len(skill.functions), "function")
     return plural(len(skill.scripts), "script") if skill.scripts else "prose"

@@ -121,3 +121,15 @@ def test_doctor_has_a_line_for_each_thing(orchestrate: Orchestrate, workspace: P
     findings = json.loads(orchestrate("doctor", "--json").stdout)
     assert [finding["what"] for finding in findings] == what
     assert done.returncode == (1 if "fail" in {finding["state"] for finding in findings} else 0)
+
+
+def test_broken_skill_is_marked_and_doctor_says_how_to_check_it(
+    orchestrate: Orchestrate, workspace: Path
+) -> None:
+    folder = workspace / "skills" / "adder"
+    (folder / "manifest.yaml").write_text("schema: orchestrate.skill/1\nfunctions: 7\n")
+    listed = [line.split()[:5] for line in orchestrate("skills").stdout.splitlines()]
+    assert ["adder", "workspace", "✗", "1", "error"] in listed
+    told = orchestrate("doctor").stdout
+    assert f"      hint: `orchestrate check {folder}` says what is wrong\n" in told
+    assert orchestrate("check", str(folder)).returncode == 2
