@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show(as_json(_tree_object(tree, info)))
         return 0
+    if tree.root is not None and info.status == "interrupted":
+        tree.root.outcome = info.status  # the journal has the call as failed; who looks wants to know by what
     width = columns(sys.stdout)
     show(headline(tree, width))
     if tree.root is not None:
@@ -40,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
 def _ending(tree: Tree, info: RunInfo) -> list[Line]:
     finished = tree.finished or {}
     tried = [f"{attempt['strategy']}: {attempt['outcome']}" for attempt in finished.get("attempts", ())]
-    seconds = duration(info.usage.get("seconds")) if tree.finished else ""
+    seconds = duration(info.usage.get("seconds"))
     parts = [info.status, *(tried if len(tried) > 1 else ()), seconds]
     lines = [Line(" · ".join(part for part in parts if part), "good" if info.status == "answered" else "bad")]
-    if info.message:
+    if info.message and info.message != info.status:
         lines += [Line(clean(text)) for text in info.message.splitlines()]
     return lines
 

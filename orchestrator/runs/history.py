@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import UsageError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.runs.journal import Event
     from orchestrator.values import Status
     from orchestrator.workspace import Workspace
 
@@ -74,7 +76,7 @@ def run_info(folder: Path) -> RunInfo:
     if last is not None and last.event == "run_finished":
         fields = last.fields
         return RunInfo(folder.name, name, fields["status"], since, fields["usage"], fields.get("message", ""))
-    usage = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": 0.0}
+    usage = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": _seconds(started, last)}
     return RunInfo(folder.name, name, "running" if is_alive(folder) else "crashed", since, usage, message)
 
 
@@ -84,6 +86,13 @@ def read_tree(folder: Path) -> Tree:
     for event in read_journal(folder / FILE_NAME):
         tree.add(event)
     return tree
+
+
+def _seconds(first: Event | None, last: Event | None) -> float:
+    """The time that a journal without an end covers."""
+    if first is None or last is None:
+        return 0.0
+    return (datetime.fromisoformat(last.at) - datetime.fromisoformat(first.at)).total_seconds()
 
 
 def _folders(workspace: Workspace) -> Iterator[Path]:

@@ -98,6 +98,9 @@ def test_signal_stops_every_process_and_says_how_to_look(
         assert [pid for pid in below if alive(pid)] == []
     listed = json.loads(orchestrate("status", "--json").stdout)
     assert [run_["status"] for run_ in listed] == ["interrupted"]
+    shown = orchestrate("show").stdout.splitlines()
+    assert [line for line in shown if line.startswith("✗ job  written · interrupted")]
+    assert shown[-1].startswith("interrupted · ")
 
 
 def test_interrupted_run_prints_its_one_json_object(clean_env: dict[str, str], workflow: Write) -> None:

@@ -125,3 +125,16 @@ def test_changed_journal_is_named_with_its_line(run: str, orchestrate: Orchestra
     assert done.returncode == 2
     assert f"{journal}:3" in done.stderr
     assert orchestrate("status").returncode == 0
+
+
+def test_crashed_run_took_the_time_that_its_record_spans(
+    run: str, orchestrate: Orchestrate, workspace: Path
+) -> None:
+    journal = workspace / "memory" / "runs" / run / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()[:3]]
+    for event, at in zip(events, ("04:05.0", "04:06.0", "04:07.5"), strict=True):
+        event["at"] = f"2026-01-02T03:{at}00000Z"
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    [listed] = json.loads(orchestrate("status", "--json").stdout)
+    assert (listed["status"], listed["usage"]["seconds"]) == ("crashed", 2.5)
+    assert orchestrate("show").stdout.splitlines()[-1] == "crashed · 2.5 s"
