@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from orchestrator.backends import Backends, warm_models
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow
@@ -68,10 +69,13 @@ class RunRequest:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)  # `k=v` as typed, read by the declared type
     workspace: Path | str | None = None
+    model: str | None = None
+    sub_model: str | None = None
     strategy: str | None = None
     environment: str | None = None
     budget: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    accepts_prices: bool = False
 
 
 async def arun(
@@ -79,6 +83,8 @@ async def arun(
     *,
     inputs: Mapping[str, Any] | None = None,
     workspace: Path | str | None = None,
+    model: str | None = None,
+    sub_model: str | None = None,
     strategy: str | None = None,
     environment: str | None = None,
     budget: Mapping[str, Any] | None = None,
@@ -91,6 +97,8 @@ async def arun(
         workflow,
         inputs or {},
         workspace=workspace,
+        model=model,
+        sub_model=sub_model,
         strategy=strategy,
         environment=environment,
         budget=budget or {},
@@ -123,6 +131,11 @@ def plan(request: RunRequest) -> Plan:
     if any(problem.severity == "error" for problem in problems):
         raise DocumentError(problems)
     environment_factory(request.environment or DEFAULT_ENVIRONMENT)
+    reach = Backends(workspace)
+    models = reach.names(workflow, request.model, request.sub_model)
+    strategies = candidates(workflow, request.strategy, models.root, models.sub)
+    if strategies[0] != "written":
+        reach.check_key(models.root if strategies[0] == "rlm" else models.sub)
     inputs = located(
         workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
     )
@@ -135,9 +148,19 @@ def plan(request: RunRequest) -> Plan:
         skills=catalog.select(workflow.skills)[0],
         limits=limits_with(workflow.limits, request.budget),
         environment=request.environment or DEFAULT_ENVIRONMENT,
-        strategies=tuple(candidates(workflow, request.strategy)),
+        strategies=strategies,
+        models=models,
+        reach=reach.reach,
+        fan_out=reach.fan_out,
+        usd_is_set="usd" in workflow.written_limits or "usd" in request.budget,
+        accepts_prices=request.accepts_prices,
         strategy=request.strategy,
-        warnings=(*workflow.warnings, *problems, *_unmatched(workflow, inputs, workspace)),
+        warnings=(
+            *workflow.warnings,
+            *problems,
+            *_unmatched(workflow, inputs, workspace),
+            *reach.warnings,
+        ),
     )
 
 
@@ -175,6 +198,7 @@ async def execute(
     from orchestrator.runs.opening import open_parts
 
     environment = environment_factory(planned.environment)()
+    warm_models(planned)
     async with open_parts(planned, environment, listen=listen, ask=ask) as parts:
         engine = Engine(parts, planned.inputs, strategy=planned.strategy)
         result = await engine.run(_header(planned, environment))
@@ -195,7 +219,8 @@ def try_examples(workspace: Workspace, name: str, environment: str | None = None
             hint=f"did you mean `{close}`?" if close else "`orchestrate skills` lists them",
         )
     factory = environment_factory(environment or DEFAULT_ENVIRONMENT)
-    return asyncio.run(run_examples(skill, catalog.skills, factory()))
+    reach = Backends(workspace)
+    return asyncio.run(run_examples(skill, catalog.skills, factory(), reach.usual, reach.reach))
 
 
 def open_catalog(workspace: Workspace) -> Catalog:
@@ -257,5 +282,6 @@ def _header(planned: Plan, environment: Environment) -> dict[str, Any]:
         "covers": environment.covers,
         "limits": {name: getattr(planned.limits, name) for name in Limits.__dataclass_fields__},
         "strategies": list(planned.strategies),
+        "models": {"root": planned.models.root, "sub": planned.models.sub},
         "skills": {skill.name: skill.version for skill in planned.skills},
     }

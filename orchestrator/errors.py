@@ -11,6 +11,7 @@
     ├── WorldError           the machine's: exit 69
     │   ├── EnvironmentUnavailable   no environment of the asked kind works here
     │   ├── ModelUnavailable         nothing answers prompts
+    │   ├── ModelFailed              one request to a model failed; most are tried again
     │   └── WorkerLost               a worker ended while it was asked something
     └── PolicyError          the run may not go on
         ├── BudgetExhausted  a limit is reached: exit 4
@@ -21,12 +22,12 @@ A cell's own exception is no member: it is text in an observation, and never end
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.values import Outcome, Problem
+    from orchestrator.values import CallOutcome, Problem
 
 
 class OrchestratorError(Exception):
@@ -72,22 +73,25 @@ class WorkspaceError(UserError):
 class CallError(OrchestratorError):
     """A call made by a cell failed. The cell sees it as `SubCallError`.
 
-    `kind` is the outcome that the usage record gets; `retryable` says whether the same call may work later.
+    `kind` is how the call ended; `retryable` says whether the same call may work later; `partial` is what a
+    recursive call had so far.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        kind: Outcome = "error",
+        kind: CallOutcome = "error",
         retryable: bool = False,
         error_kind: str = "",
         hint: str = "",
+        partial: Any = None,
     ) -> None:
         super().__init__(message, hint=hint)
-        self.kind: Outcome = kind
+        self.kind: CallOutcome = kind
         self.retryable = retryable
         self.error_kind = error_kind or kind
+        self.partial = partial
 
 
 class SkillError(CallError):
@@ -106,6 +110,49 @@ class EnvironmentUnavailable(WorldError):
 
 class ModelUnavailable(WorldError):
     """No model is configured, or none answers."""
+
+
+ModelFault = Literal[
+    "auth",
+    "quota",
+    "rate",
+    "server",
+    "connection",
+    "timeout",
+    "rejected",
+    "too_long",
+    "unknown_model",
+    "junk",
+    "not_run",
+]
+"""Why a request to a model failed. `auth` and `quota` hold for every further request to the same endpoint.
+
+`not_run`: it was never sent, because of such a fault before it.
+"""
+
+
+class ModelFailed(WorldError):
+    """One request to a model failed.
+
+    `fault` tells why; `retryable` whether the same request may work later, after `retry_after_s` where the endpoint
+    said so; `was_sent` whether the endpoint may have done (and charged) the work although no reply came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        fault: ModelFault,
+        *,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        was_sent: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.fault: ModelFault = fault
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.was_sent = was_sent
 
 
 class WorkerLost(WorldError):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Outcome = Literal["ok", "error", "invalid", "timeout", "denied", "budget", "unverified"]
 """How a call ended: `invalid` broke a schema, `unverified` ended well with nothing to prove it."""
 
+CallOutcome = Outcome | Literal["not_run"]
+"""How a call ended, where one that was never begun (`not_run`) is told apart. Such a call proves nothing of anybody."""
+
 Status = Literal["answered", "failed", "suspended", "budget", "denied", "error", "interrupted"]
 """How a run ended."""
 

@@ -47,6 +47,11 @@ class Workspace:
         return self.cache / "texts"
 
     @property
+    def settings(self) -> Path:
+        """The file of settings: models, commands, thresholds."""
+        return self.root / "orchestrate.toml"
+
+    @property
     def usage_log(self) -> Path:
         """The usage record: one JSON object a line."""
         return self.memory / "usage.jsonl"

@@ -126,6 +126,24 @@ class WorkflowKeys(Keys):
     cell_timeout_s: Seconds | None = None
 
 
+class FitKeys(Keys):
+    """`applies:` of a strategy."""
+
+    min_bytes: Count = 0
+    max_bytes: Count | None = None
+    min_windows: Amount = 0.0
+    max_windows: Amount | None = None
+    depth: Count = 0
+
+
+class StrategyKeys(Keys):
+    """The frontmatter of a strategy."""
+
+    name: Name
+    description: Text
+    applies: FitKeys = FitKeys()
+
+
 class EntryKeys(Keys):
     """`entry:` of a function: exactly one kind."""
 

@@ -46,6 +46,7 @@ class Workflow:
     sub_model: str | None = None
     strategies: tuple[str, ...] | None = None
     limits: Limits = field(default_factory=Limits)
+    written_limits: frozenset[str] = frozenset()  # names of those that the author set
     permissions: Permissions = field(default_factory=Permissions)
     approvals: tuple[str, ...] = ()
     remember: tuple[str, ...] = ()  # globs of notes that its cells may write
@@ -53,6 +54,29 @@ class Workflow:
     max_retries: int = 0
     cell_timeout_s: float = 120.0
     warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """When a strategy applies: bounds of the context's size, in bytes and as a share of the sub model's window."""
+
+    min_bytes: int = 0
+    max_bytes: int | None = None
+    min_windows: float = 0.0
+    max_windows: float | None = None
+    depth: int = 0  # levels of recursion that it needs
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyDocument:
+    """A way to decompose, written as cells that ask a sub model. `version` is the sha256 of its text."""
+
+    name: str
+    description: str
+    path: Path
+    cells: tuple[Cell, ...]
+    version: str
+    fit: Fit = field(default_factory=Fit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ def _workflow(keys: WorkflowKeys, bare: Workflow, located: Located) -> Workflow:
         sub_model=keys.model.sub,
         strategies=_tuple(keys.strategies),
         limits=Limits(**keys.budget.model_dump(exclude_unset=True)),
+        written_limits=frozenset(keys.budget.model_dump(exclude_unset=True, exclude_none=True)),
         permissions=Permissions(
             **{key: tuple(value) for key, value in keys.permissions.model_dump().items()}
         ),

@@ -148,6 +148,7 @@ def error_fields(error: CallError) -> dict[str, Any]:
         "kind": error.kind,
         "retryable": error.retryable,
         "hint": error.hint,
+        "partial": error.partial,
     }
 
 

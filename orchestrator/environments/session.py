@@ -125,9 +125,11 @@ class Session:
             await self._end(f"the worker could not take its variables: {problem.type}: {problem.message}")
             raise WorkerLost(self._lost)
 
-    async def cell(self, cell: Cell, serve: Serve, timeout_s: float) -> CellDone:
-        """Run a cell in its REPL."""
-        frame = {"kind": "cell", "number": cell.number, "source": cell.source}
+    async def cell(
+        self, cell: Cell, serve: Serve, timeout_s: float, variables: Mapping[str, Any] | None = None
+    ) -> CellDone:
+        """Run a cell in its REPL; `variables` replace some of those that it was given at its start."""
+        frame = {"kind": "cell", "number": cell.number, "source": cell.source, "variables": variables}
         return self._read(frames.cell_done, await self._request(frame, serve, timeout_s))
 
     async def function(self, call: FunctionCall, serve: Serve, timeout_s: float) -> FunctionDone:

@@ -16,7 +16,7 @@ a `kind`. Version 1:
     parent to worker
       start {scratch, cwd, env, limits, grants, blobs}         first, once
       init {id, variables, skills, seed}                       done {failure}
-      cell {id, number, source, timeout_s}                     done {output, failure, answered, answer, partial}
+      cell {id, number, source, timeout_s, variables}          done {output, failure, answered, answer, partial}
       function {id, file, folder, name, arguments, timeout_s}  done {output, failure, value, loaded}
       script {id, argv, stdin, cwd, env, timeout_s}            done {returncode, stdout, stderr, truncated, late}
       expression {id, source, names, timeout_s}                done {failure, value, shown, truth}
@@ -30,7 +30,7 @@ One request at a time; calls are made while one runs, from any thread. What a fu
 
 Values that are not plain JSON stand as an object with one key. `{"$text": {path, n_bytes, sha256, offset}}` is a
 text in a file: it arrives as `str` up to 64 MiB and as `Context` above, and goes back without its path.
-`{"$error": {type, message, kind, retryable, hint}}` is a failed part of a batch. Data of users that looks like
+`{"$error": {type, message, kind, retryable, hint, partial}}` is a failed part of a batch. Data of users that looks like
 one of these gets one more `$` in front on the way out and loses it on the way in.
 
 Why it is built like this
@@ -483,14 +483,20 @@ def _allow_mapping(n_bytes: int) -> None:
 class SubCallError(Exception):
     """A call that failed. Falsy, so that in the list of a batch it is not taken for a result.
 
-    `kind`: how it ended (error, invalid, timeout, denied, budget). `retryable`: the same call may work later.
+    `kind`: how it ended (error, invalid, timeout, denied, budget; not_run: it was never made). `retryable`: the same
+    call may work later. `partial`: what a recursive call had so far, None where it had nothing.
     """
 
     def __init__(
-        self, message: str = "", kind: str = "error", retryable: bool = False, hint: str = ""
+        self,
+        message: str = "",
+        kind: str = "error",
+        retryable: bool = False,
+        hint: str = "",
+        partial: Any = None,
     ) -> None:
         super().__init__(message)
-        self.kind, self.retryable, self.hint = kind, retryable, hint
+        self.kind, self.retryable, self.hint, self.partial = kind, retryable, hint, partial
 
     def __bool__(self) -> bool:
         return False
@@ -502,9 +508,7 @@ class SkillError(SubCallError):
 
 def _error_of(fields: Frame) -> SubCallError:
     kind = SkillError if fields.get("type") == "SkillError" else SubCallError
-    return kind(
-        fields["message"], fields.get("kind", "error"), fields.get("retryable", False), fields.get("hint", "")
-    )
+    return kind(fields.pop("message"), **{key: value for key, value in fields.items() if key != "type"})
 
 
 # ---------------------------------------------------------------------------------------------- large texts
@@ -956,13 +960,13 @@ class Calls:
         self.memory = Memory(channel.call)
         self.budget = Budget(channel.call)
 
-    def llm_query(self, prompt: Any, model: str | None = None) -> Any:
-        """The reply of a plain model to a prompt."""
-        return self.call("llm_query", {"prompt": prompt, "model": model})
+    def llm_query(self, prompt: Any, model: str | None = None, schema: Any = None) -> Any:
+        """The reply of a plain model to a prompt; with a JSON Schema, the JSON value that it answers."""
+        return self.call("llm_query", {"prompt": prompt, "model": model, "schema": schema})
 
-    def llm_query_batched(self, prompts: Iterable[Any], model: str | None = None) -> Any:
+    def llm_query_batched(self, prompts: Iterable[Any], model: str | None = None, schema: Any = None) -> Any:
         """Replies to all prompts, in order, asked side by side; a failed one is an error object, which is falsy."""
-        return self.call("llm_query_batched", {"prompts": list(prompts), "model": model})
+        return self.call("llm_query_batched", {"prompts": list(prompts), "model": model, "schema": schema})
 
     def rlm_query(
         self, prompt: Any, context: Any = None, model: str | None = None, schema: Any = None
@@ -1173,6 +1177,59 @@ def _closest(name: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(sorted(known)[:20])}" if known else "; there are none"
 
 
+# ---------------------------------------------------------------------------------------------- material in pieces
+
+
+def pieces(value: Any, n_chars: int) -> list[str]:
+    """The texts in a value, packed into pieces of about so many characters (bytes of a Context), for prompts.
+
+    A dict's texts are labelled with their keys, a list's with their places; small ones share a piece, long ones are
+    cut, at the end of a line where one is near. Nothing is left out.
+    """
+    if n_chars < 1:
+        raise ValueError(f"pieces need a size of 1 or more, not {n_chars}")
+    packed: list[str] = []
+    for text in _labelled(value, n_chars):
+        if packed and len(packed[-1]) + len(text) + 2 <= n_chars:
+            packed[-1] += "\n\n" + text
+        else:
+            packed.append(text)
+    return packed or [""]
+
+
+def _labelled(value: Any, n_chars: int) -> Iterator[str]:
+    if isinstance(value, (str, Context)):
+        yield from _cuts(value, n_chars)
+        return
+    if isinstance(value, dict):
+        named: Iterable[tuple[str, Any]] = ((str(key), part) for key, part in value.items())
+    elif isinstance(value, (list, tuple)):
+        named = ((f"[{number}]", part) for number, part in enumerate(value))
+    else:
+        named = [("value", value)]
+    for name, part in named:
+        is_text = isinstance(part, (str, Context))
+        text = part if is_text else json.dumps(part, ensure_ascii=False, default=str)
+        room = max(n_chars - len(name) - 30, n_chars // 2, 1)
+        for number, cut in enumerate(_cuts(text, room), 1):
+            more = f" (part {number})" if len(text) > room else ""
+            yield f"=== {name}{more} ===\n{cut}"
+
+
+def _cuts(text: Any, size: int) -> Iterator[str]:
+    """Parts of a str or Context that together are it."""
+    at = 0
+    while at < len(text):
+        cut = (
+            text[at : at + size] or text[at : at + 4]
+        )  # a character of a Context may be longer than the size
+        if at + size < len(text):
+            end = cut.rfind("\n") + 1
+            cut = cut[:end] if end > len(cut) // 2 else cut
+        yield cut
+        at += len(cut) if isinstance(text, str) else len(_utf8(cut))
+
+
 # ---------------------------------------------------------------------------------------------- the REPL
 
 
@@ -1208,14 +1265,16 @@ class Repl:
             "FINAL": self._take_final,
             "FINAL_VAR": self._take_final_variable,
             "SHOW_VARS": self._show_variables,
+            "pieces": pieces,
         }
         for name in ("llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched", "approve", "log"):
             self._protocol[name] = getattr(calls, name)
         sys.modules["__main__"] = self.module
 
-    def restore(self) -> None:
-        """Bind the names of the protocol and the given variables again."""
+    def restore(self, variables: Frame | None = None) -> None:
+        """Bind the names of the protocol and the given variables again; `variables` replace some of them for good."""
         self.final = []
+        self._variables.update(variables or {})
         if type(self.names.get("answer")) is dict:
             self._answer = self.names["answer"]
         self.names.update(self._variables)
@@ -1503,7 +1562,7 @@ class Worker:
     def _cell(self, request: Frame) -> Frame:
         name = f"<cell {request['number']}>"
         self._capture.begin(f"cell-{request['number']}")
-        self._repl.restore()
+        self._repl.restore(request.get("variables"))
         run = lambda: self._repl.run(name, request["source"], self._capture)  # noqa: E731
         failure = self._guarded(request, CELLS, run, place=name)
         try:

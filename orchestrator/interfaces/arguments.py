@@ -137,10 +137,17 @@ def _add_run(commands: Commands[Parser]) -> None:
         default=[],
         help="a limit: seconds=60, calls=100, usd=1",
     )
+    run.add_argument(
+        "--model",
+        metavar="M",
+        help="what writes cells: openai/NAME, an alias of orchestrate.toml, litellm:NAME, command:NAME, recorded:FILE",
+    )
+    run.add_argument("--sub-model", metavar="M", help="what answers llm_query (the same model)")
     run.add_argument("--strategy", metavar="S", help="the one strategy to try")
     run.add_argument(
         "--environment", metavar="E", help="where cells and skills run (see `orchestrate doctor`)"
     )
+    run.add_argument("--yes", action="store_true", help="accept the price of many model calls at once")
     run.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
     run.add_argument("--strict", action="store_true", help="treat warnings about the workflow as errors")
     _in_workspace(run)

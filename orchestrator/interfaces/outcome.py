@@ -40,7 +40,7 @@ def say_warnings(warnings: Iterable[Problem]) -> None:
 
 def print_answer(result: RunResult, *, as_object: bool) -> None:
     """Print the answer: a text as it is, anything else as JSON; with `as_object` the whole result as one object."""
-    from orchestrator.runs.engine import finished_fields  # loaded by now: there was a run
+    from orchestrator.runs.results import finished_fields  # loaded by now: there was a run
 
     if as_object:
         show(as_json(_result_object(result.run, finished_fields(result))))
@@ -52,7 +52,7 @@ def print_answer(result: RunResult, *, as_object: bool) -> None:
 
 def print_interrupted(planned: Plan, tree: Tree, *, as_object: bool) -> None:
     """Print what became of a run that was stopped; with `as_object` as one object too, as its record has it."""
-    from orchestrator.runs.engine import finished_fields  # loaded by now: there was a run
+    from orchestrator.runs.results import finished_fields  # loaded by now: there was a run
 
     if as_object:
         fields = tree.finished or finished_fields(RunResult("interrupted", None, planned.run))

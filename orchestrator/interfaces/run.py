@@ -66,10 +66,13 @@ def _request(args: argparse.Namespace) -> RunRequest:
         inputs=_read_inputs(args.input_json) if args.input_json else {},
         typed=typed,
         workspace=args.workspace,
+        model=args.model,
+        sub_model=args.sub_model,
         strategy=args.strategy,
         environment=args.environment,
         budget=budget,
         strict=args.strict,
+        accepts_prices=args.yes,
     )
 
 

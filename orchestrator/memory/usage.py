@@ -49,6 +49,11 @@ class UsageStore:
             )
         files.append(self.workspace.usage_log, data)
 
+    @property
+    def has_records(self) -> bool:
+        """Whether anything was recorded here yet; asking costs nothing."""
+        return self.workspace.usage_log.exists()
+
     def tallies(self) -> Tallies:
         """The record in figures, by skill, strategy and workflow. Counts only what is new, and publishes it.
 

@@ -1,38 +1,102 @@
-"""One ledger for a run's whole tree: what was spent and what is left.
+"""One ledger for a run's whole tree: what was spent, what is promised to requests under way, and what is left.
 
-Concurrency is part of the budget. A slot is never held across a nested wait: with a pool that is, a tree of
-depth 3 stops for ever once every slot belongs to a caller that waits for its callee. A free slot goes to the
-deepest call that waits: if new callers came first, each with a worker of its own, a wide tree would start them all
-before the first of them got its answer.
+What a model request may cost is reserved before it is sent: its prompt as estimated, and the longest reply that it
+allows. What does not fit waits until others are settled, since they mostly cost less than was reserved for them;
+it is refused once it could not fit even if all that is under way cost nothing. So no limit is passed, as long as
+estimates are no lower than the truth, and of many requests at once those that fit are made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
+import math
 import time
 from contextlib import asynccontextmanager
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import BudgetExhausted
+from orchestrator.runs.slots import Slot, Slots
 from orchestrator.values import Limits, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-FIRST = 1_000_000
-"""A depth before all others: of those who have had their answer and only need to go on."""
+_COUNTED: tuple[Counted, ...] = ("calls", "tokens", "usd")
+_ROUNDING = 1e-9  # sums of dollars are not exact
+
+
+MIN_REPLY_TOKENS = 256
+"""A request whose reply would have to be shorter than this to fit is refused."""
+
+Counted = Literal["calls", "tokens", "usd"]
+
+
+@dataclass(slots=True)
+class Amount:
+    """Model requests, their tokens, and what they cost."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+
+    def add(self, other: Amount) -> None:
+        """Count the other in."""
+        self.calls += other.calls
+        self.tokens += other.tokens
+        self.usd += other.usd
+
+    def take(self, other: Amount) -> None:
+        """Count the other out."""
+        self.calls -= other.calls
+        self.tokens -= other.tokens
+        self.usd -= other.usd
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one request may cost: tokens of its prompt, the longest reply, dollars a token (0 where unknown)."""
+
+    prompt_tokens: int
+    reply_tokens: int
+    usd_in: float = 0.0
+    usd_out: float = 0.0
+
+    def amount(self, reply_tokens: int) -> Amount:
+        """What it costs with a reply of this length."""
+        usd = self.prompt_tokens * self.usd_in + reply_tokens * self.usd_out
+        return Amount(1, self.prompt_tokens + reply_tokens, usd)
+
+
+class Reservation:
+    """What one request may cost, held until it is settled. `reply_tokens` is the longest reply that may be asked for."""
+
+    def __init__(self, ledger: Ledger, amount: Amount, reply_tokens: int) -> None:
+        self._ledger = ledger
+        self._amount = amount
+        self._open = True
+        self.reply_tokens = reply_tokens
+
+    def settle(self, spent: Amount) -> None:
+        """Replace what was reserved by what was spent. The first call counts."""
+        if self._open:
+            self._open = False
+            self._ledger.settled(self._amount, spent)
 
 
 class Ledger:
     """What a run has spent of its limits. The run makes one; every call of its tree uses it.
 
-    Its clock stands still exactly while `_n_stops` sections are open.
+    Its clock stands still exactly while `_n_stops` sections are open. True between events: what is spent and
+    reserved together passes no limit by more than what was spent beyond its reservation, and who waits in `_waiting`
+    would fit if all that is reserved came to nothing.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.spent = Amount()
+        self._reserved = Amount()
+        self._waiting: list[tuple[Estimate, asyncio.Future[Reservation]]] = []
         self._started = time.monotonic()
         self._stopped_at = 0.0
         self._n_stops = 0
@@ -42,7 +106,8 @@ class Ledger:
     @property
     def usage(self) -> Usage:
         """What the whole tree has spent up to now."""
-        return Usage(seconds=round(self.seconds, 3))
+        spent = self.spent
+        return Usage(spent.calls, spent.tokens, round(spent.usd, 9), round(self.seconds, 3))
 
     @property
     def seconds(self) -> float:
@@ -106,6 +171,87 @@ class Ledger:
             "concurrency": limits.concurrency,
         }
 
+    async def reserve(self, estimate: Estimate) -> Reservation:
+        """Hold what a request may cost, waiting for others to be settled. Raises BudgetExhausted when it never fits.
+
+        The last requests that fit get a shorter reply: what is left, but no less than MIN_REPLY_TOKENS.
+        """
+        if not self._waiting and (found := self._reserved_for(estimate)) is not None:
+            return found
+        turn: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
+        self._waiting.append((estimate, turn))
+        self._serve_waiting()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                turn.result().settle(Amount())
+            raise
+
+    def settled(self, reserved: Amount, spent: Amount) -> None:
+        """Take a reservation back and count what was spent instead; to be called by the reservation."""
+        self._reserved.take(reserved)
+        self.spent.add(spent)
+        self._serve_waiting()
+
+    def room(self, name: Counted) -> float:
+        """What is neither spent nor reserved of a limit; infinite where there is none, below zero when it is passed."""
+        limit = getattr(self.limits, name)
+        if limit is None:
+            return math.inf
+        return float(limit - getattr(self.spent, name) - getattr(self._reserved, name))
+
+    def _serve_waiting(self) -> None:
+        """Let everybody who waits and fits go on, in the order of their coming, and refuse who never will."""
+        left = []
+        for estimate, turn in self._waiting:
+            if turn.done():
+                continue
+            try:
+                found = self._reserved_for(estimate)
+            except BudgetExhausted as error:
+                turn.set_exception(error)
+                continue
+            if found is None:
+                left.append((estimate, turn))
+            else:
+                turn.set_result(found)
+        self._waiting = left
+
+    def _reserved_for(self, estimate: Estimate) -> Reservation | None:
+        """The reservation; None while it has to wait. Raises BudgetExhausted."""
+        whole = estimate.amount(estimate.reply_tokens)
+        if self._fits(whole):
+            return self._hold(whole, estimate.reply_tokens)
+        smallest = estimate.amount(min(MIN_REPLY_TOKENS, estimate.reply_tokens))
+        self._refuse_what_never_fits(smallest)
+        if self._reserved.calls:
+            return None
+        shorter = self._affordable_reply(estimate)
+        return self._hold(estimate.amount(shorter), shorter)
+
+    def _hold(self, amount: Amount, reply_tokens: int) -> Reservation:
+        self._reserved.add(amount)
+        return Reservation(self, amount, reply_tokens)
+
+    def _fits(self, amount: Amount) -> bool:
+        return all(getattr(amount, name) <= self.room(name) + _ROUNDING for name in _COUNTED)
+
+    def _refuse_what_never_fits(self, amount: Amount) -> None:
+        for name in _COUNTED:
+            limit, spent = getattr(self.limits, name), getattr(self.spent, name)
+            if limit is not None and spent + getattr(amount, name) > limit + _ROUNDING:
+                raise BudgetExhausted(name, round(spent, 6), limit)
+
+    def _affordable_reply(self, estimate: Estimate) -> int:
+        """The longest reply that fits while nothing else is under way."""
+        longest = self.room("tokens") - estimate.prompt_tokens
+        if estimate.usd_out:
+            longest = min(
+                longest, (self.room("usd") - estimate.prompt_tokens * estimate.usd_in) / estimate.usd_out
+            )
+        return int(min(longest, estimate.reply_tokens))
+
     @asynccontextmanager
     async def slot(self, depth: int) -> AsyncIterator[Slot]:
         """A place among the calls that work at the same time, waited for; deeper calls go first."""
@@ -115,71 +261,3 @@ class Ledger:
             yield slot
         finally:
             slot.free()
-
-
-class Slots:
-    """So many places, handed out to who waits at the greatest depth. Belongs to one event loop.
-
-    True between events: no place is free while somebody waits, except until the loop's next turn.
-    """
-
-    def __init__(self, n_free: int) -> None:
-        self._n_free = n_free
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._numbers = count()
-
-    async def take(self, depth: int) -> None:
-        """Wait for a place."""
-        if self._n_free and not self._waiting:
-            self._n_free -= 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-depth, next(self._numbers), turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give()  # it was handed over at this very moment
-            raise
-
-    def give(self) -> None:
-        """Give a place back. Who asks for one before the loop's next turn is still considered for it."""
-        self._n_free += 1
-        asyncio.get_running_loop().call_soon(self._hand_out)
-
-    def _hand_out(self) -> None:
-        while self._n_free and self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                self._n_free -= 1
-                turn.set_result(None)
-
-
-class Slot:
-    """A place among those who work at the same time; lent to others while its holder only waits."""
-
-    def __init__(self, slots: Slots) -> None:
-        self._slots = slots
-        self._n_waits = 0
-        self._held = True
-
-    @asynccontextmanager
-    async def lent(self) -> AsyncIterator[None]:
-        """Give the place away while the holder waits for something; several waits may overlap."""
-        self._n_waits += 1
-        self.free()
-        try:
-            yield
-        finally:
-            self._n_waits -= 1
-            if not self._n_waits and not self._held:
-                await self._slots.take(FIRST)
-                self._held = True
-                if self._n_waits:  # another wait began while this one queued for the place
-                    self.free()
-
-    def free(self) -> None:
-        """Give the place away for good, or until the waits end."""
-        if self._held:
-            self._held = False
-            self._slots.give()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CallError, SkillError
+from orchestrator.runs.budget import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,10 @@ class Call:
     arguments: Any = None
     parent: Call | None = None
     printed: str = ""  # by its code, while it ran
+    spent: Amount = field(default_factory=Amount, repr=False)  # by this call and all below it
+    tokens_in: int = field(default=0, repr=False)
+    tokens_out: int = field(default=0, repr=False)
+    model: str = ""  # that answered it, of an llm call
     n_children: int = field(default=0, repr=False)
 
     @property
@@ -35,6 +40,13 @@ class Call:
         """The next call that this one makes."""
         self.n_children += 1
         return Call(f"{self.id}.{self.n_children}", kind, name, arguments, self)
+
+    def charge(self, spent: Amount, tokens_in: int, tokens_out: int) -> None:
+        """Count a model request in, here and in all calls that wait for this one."""
+        for call in self.path():
+            call.spent.add(spent)
+            call.tokens_in += tokens_in
+            call.tokens_out += tokens_out
 
     def refused(self, depth_limit: int | None) -> CallError | None:
         """Why it may not be made: it is too deep, or repeats a call that it is itself part of."""

@@ -7,29 +7,27 @@ reaches the asking code; anything else ends the run.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.environments.session import uncounted
 from orchestrator.errors import CallError, Denied, SkillError
-from orchestrator.runs import requests, skills
+from orchestrator.runs import queries, requests, skills
+from orchestrator.runs.batch import all_of
 from orchestrator.runs.call import Call, described
-from orchestrator.runs.parts import Approval
+from orchestrator.runs.parts import Approval, Errand
 from orchestrator.runs.record import on_record
 from orchestrator.runs.table import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from orchestrator.documents.types import Function, Skill, Workflow
-    from orchestrator.runs.budget import Slot
+    from orchestrator.documents.types import Function, Skill
     from orchestrator.runs.parts import Parts, Rights
+    from orchestrator.runs.slots import Slot
 
-    Solve = Callable[["Server", Workflow], Awaitable[Any]]
-
-NO_MODEL = "no model configured"
-NO_MODEL_HINT = "this version runs workflows with cells and skills with code; it has no model backends yet"
+    Solve = Callable[["Server", Errand], Awaitable[Any]]
 
 Request = dict[str, Any]
 
@@ -83,8 +81,8 @@ class Server:
         skill = self._find(asked.skill)
         function = _function(skill, asked.function)
         if function is None:
-            return await _all([self._prose(skill, item) for item in asked.items])
-        return await _all([self._function(skill, function, item) for item in asked.items])
+            return await all_of([self._prose(skill, item) for item in asked.items])
+        return await all_of([self._function(skill, function, item) for item in asked.items])
 
     async def _skill_run(self, request: Request) -> Any:
         asked = requests.script_request(request)
@@ -101,10 +99,8 @@ class Server:
     async def _prose(self, skill: Skill, arguments: dict[str, Any]) -> Any:
         call = self.call.child("skill", skill.name, arguments)
 
-        async def work(_: Slot) -> Any:
-            functions = ", ".join(f"`skills.{skill.attribute}.{name}(...)`" for name in skill.functions)
-            other = f"; without one there is {functions}" if functions else ""
-            raise _no_model(f"`{skill.name}` itself is run by a model{other}")
+        async def work(slot: Slot) -> Any:
+            return await queries.prose(self._for_skill(call, skill, slot), skill, arguments)
 
         return await self._worked(call, skill, "", work)
 
@@ -123,9 +119,7 @@ class Server:
         return await self._worked(call, skill, function.name, work, writes=writes, asks=function.approval)
 
     async def _run(self, call: Call, skill: Skill, function: Function, slot: Slot) -> Any:
-        server = Server(
-            self.parts, call, skills.uses_of(skill, self.parts.known), self.rights, self.solve, slot
-        )
+        server = self._for_skill(call, skill, slot)
         match function.kind:
             case "python":
                 return await skills.run_python(server, skill, function)
@@ -134,10 +128,17 @@ class Server:
                 return await skills.run_script(self.parts, self.rights, program)
             case "workflow":
                 workflow = skills.nested_workflow(skill, function)
-                async with slot.lent():
-                    return await self.solve(server, workflow)
+                return await self.solve(server, Errand(workflow, call.arguments))
             case "prompt":
-                raise _no_model(f"`{skill.name}.{function.name}` is a prompt")
+                async with slot.lent():
+                    return await queries.prompt_entry(server, skill, function)
+
+    def serving(self, call: Call, slot: Slot) -> Server:
+        """A server for a call of this one that may do what this one may."""
+        return replace(self, call=call, slot=slot)
+
+    def _for_skill(self, call: Call, skill: Skill, slot: Slot) -> Server:
+        return replace(self.serving(call, slot), scope=skills.uses_of(skill, self.parts.known))
 
     async def _worked(
         self,
@@ -173,12 +174,13 @@ class Server:
         if not asks and not patterns.intersection(self.rights.approvals):
             return True
         prompt = f"Run {call.name}({described(call.arguments)})?"
-        return await self._asked(Approval(prompt, call.name, call.arguments))
+        return await self.asked(Approval(prompt, call.name, call.arguments))
 
     async def _approve(self, request: Request) -> bool:
-        return await self._asked(Approval(requests.part(request, "prompt", str), None, request.get("items")))
+        return await self.asked(Approval(requests.part(request, "prompt", str), None, request.get("items")))
 
-    async def _asked(self, approval: Approval) -> bool:
+    async def asked(self, approval: Approval) -> bool:
+        """Whether a person agrees. Raises Denied where there is nobody to ask."""
         ask = self.parts.ask
         question = {"prompt": approval.prompt, "arguments": approval.arguments}
         call = self.call.child("approval", approval.function or "approve", question)
@@ -242,9 +244,6 @@ class Server:
     async def _log(self, request: Request) -> None:
         self.parts.journal.tell("log", self.call.id, text=requests.part(request, "text", str))
 
-    async def _model(self, _: Request) -> Any:
-        raise _no_model("this call needs a model")
-
     def _find(self, name: str) -> Skill:
         skill = self.scope.get(name)
         if skill is not None:
@@ -272,28 +271,8 @@ _SERVED: dict[str, Callable[[Server, Request], Awaitable[Any]]] = {
     "approve": Server._approve,
     "budget": Server._budget,
     "log": Server._log,
-    "llm_query": Server._model,
-    "llm_query_batched": Server._model,
-    "rlm_query": Server._model,
-    "rlm_query_batched": Server._model,
+    **queries.SERVED,
 }
-
-
-async def _all(jobs: Sequence[Awaitable[Any]]) -> list[Any]:
-    """Values of all jobs in order, run side by side; a job that failed with CallError leaves the error in its place."""
-
-    async def kept(job: Awaitable[Any]) -> Any:
-        try:
-            return await job
-        except CallError as error:
-            return error
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(kept(job)) for job in jobs]
-    except BaseExceptionGroup as group_error:  # what ends the run ends it as itself
-        raise group_error.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _function(skill: Skill, name: str | None) -> Function | None:
@@ -317,7 +296,3 @@ def _function(skill: Skill, name: str | None) -> Function | None:
             hint=f"it has: {', '.join(skill.functions) or 'none'}",
         )
     return skill.functions[wanted]
-
-
-def _no_model(why: str) -> CallError:
-    return CallError(f"{NO_MODEL}: {why}", error_kind="no_model", hint=NO_MODEL_HINT)

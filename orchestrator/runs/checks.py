@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.documents.template import fill_shell, fill_value
+from orchestrator.documents.template import fill, fill_shell, fill_value
 from orchestrator.errors import CallError, WorkerLost
+from orchestrator.runs.queries import judge
 from orchestrator.values import CheckResult
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Checker:
                 case "skill":
                     message = await self._skill(check, answer)
                 case "judge":
-                    message = "needs a model, and none is configured"
+                    message = await self._judge(check, answer)
         except WorkerLost as lost:
             message = lost.reason
         return CheckResult(check.name, not message, message)
@@ -96,6 +98,21 @@ class Checker:
         except CallError as error:
             return str(error)
         return verdict(check.text, value)
+
+    async def _judge(self, check: Check, answer: Any) -> str:
+        """Ask the sub model `runs` times, side by side; each question is a call of its own."""
+        claim = fill(check.text, self._names["inputs"])
+        said = await asyncio.gather(*(judge(self._server, claim, answer) for _ in range(check.runs)))
+        n_passed = sum(passed for passed, _ in said)
+        if n_passed >= check.passes:
+            return ""
+        why = next(why for passed, why in said if not passed)
+        counted = (
+            f"{n_passed} of {check.runs} judgements passed, {check.passes} are needed: "
+            if check.runs > 1
+            else ""
+        )
+        return f"{counted}{why}"
 
 
 def schema_results(schema: Schema | None, answer: Any) -> list[CheckResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from orchestrator.documents.types import Example, Skill
     from orchestrator.environments.environment import Environment
-    from orchestrator.runs.parts import Parts
+    from orchestrator.runs.models import Reach
+    from orchestrator.runs.parts import ModelNames, Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class ExampleResult:
     message: str = ""
 
 
-async def run_examples(skill: Skill, known: Sequence[Skill], environment: Environment) -> list[ExampleResult]:
+async def run_examples(
+    skill: Skill, known: Sequence[Skill], environment: Environment, models: ModelNames, reach: Reach
+) -> list[ExampleResult]:
     """One result for each example of the skill, in order.
 
     They run in the skill's folder with what its manifest asks for, and leave no record: a test proves nothing about
@@ -48,7 +51,7 @@ async def run_examples(skill: Skill, known: Sequence[Skill], environment: Enviro
             hint=f"add `examples: [{{input: ..., output: ...}}]` to `{skill.folder / 'manifest.yaml'}`",
         )
     with tempfile.TemporaryDirectory(prefix="orchestrate-test-") as folder:
-        plan = _plan(skill, known, Workspace(Path(folder).resolve()))
+        plan = replace(_plan(skill, known, Workspace(Path(folder).resolve()), reach), models=models)
         async with open_parts(plan, environment, cwd=skill.folder) as parts:
             return [await _one(parts, skill, example) for example in skill.examples]
 
@@ -80,7 +83,7 @@ def _fits(expected: Any, value: Any) -> bool:
     return bool(expected == value)
 
 
-def _plan(skill: Skill, known: Sequence[Skill], workspace: Workspace) -> Plan:
+def _plan(skill: Skill, known: Sequence[Skill], workspace: Workspace, reach: Reach) -> Plan:
     workflow = Workflow(
         name=f"test-{skill.name}",
         description="",
@@ -91,4 +94,4 @@ def _plan(skill: Skill, known: Sequence[Skill], workspace: Workspace) -> Plan:
         version=skill.version,
         permissions=skill.permissions,
     )
-    return Plan("test", workflow, workspace, {}, tuple(known), (skill,), Limits(), "", ())
+    return Plan("test", workflow, workspace, {}, tuple(known), (skill,), Limits(), "", (), reach)

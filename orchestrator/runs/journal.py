@@ -32,6 +32,7 @@ EventName = Literal[
     "call_started",
     "call_finished",
     "iteration",
+    "reply",
     "cell_started",
     "cell_finished",
     "check",
@@ -39,6 +40,7 @@ EventName = Literal[
     "resumed",
     "run_finished",
     "log",  # told to listeners only, never written
+    "spent",  # the same
 ]
 
 

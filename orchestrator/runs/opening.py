@@ -12,6 +12,7 @@ from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
 from orchestrator.runs.context import forget_texts
 from orchestrator.runs.journal import Journal, is_alive
+from orchestrator.runs.models import Models
 from orchestrator.runs.parts import Parts, Rights
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
 from orchestrator.runs.workers import SkillWorkers
@@ -53,6 +54,9 @@ async def open_parts(
         cwd = cwd or plan.workspace.root
         workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
         stack.push_async_callback(workers.close)
+        ledger = Ledger(plan.limits)
+        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set)
+        stack.push_async_callback(models.close)
         yield Parts(
             workspace=plan.workspace,
             folder=folder,
@@ -64,11 +68,15 @@ async def open_parts(
                 frozenset(plan.workflow.approvals),
                 granted,
                 Notes(plan.workspace.memory, plan.workflow.remember),
+                plan.models,
             ),
-            ledger=Ledger(plan.limits),
+            ledger=ledger,
             journal=journal,
             usage=UsageStore(plan.workspace),
             workers=workers,
+            models=models,
+            fan_out=plan.fan_out,
+            accepts_prices=plan.accepts_prices,
             ask=ask,
         )
 

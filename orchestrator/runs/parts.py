@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from orchestrator.memory.notes import Notes
     from orchestrator.memory.usage import UsageStore
     from orchestrator.runs.budget import Ledger
+    from orchestrator.runs.fan_out import FanOut
     from orchestrator.runs.journal import Journal
+    from orchestrator.runs.models import Models
     from orchestrator.runs.workers import SkillWorkers
     from orchestrator.values import Grants
     from orchestrator.workspace import Workspace
@@ -28,6 +30,14 @@ class Approval:
     arguments: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """The models of a document, None where none is configured: `root` writes cells, `sub` answers `llm_query`."""
+
+    root: str | None = None
+    sub: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rights:
     """What the cells of one document, and the skills that they call, may do. One for each run of a document.
@@ -38,6 +48,22 @@ class Rights:
     approvals: frozenset[str]
     granted: Grants
     notes: Notes
+    models: ModelNames
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A document to be run as the call that a server serves.
+
+    `granted` None is what the document itself asks for, as far as its caller may grant it. `context` None is what its
+    own `context:` loads, or the inputs. `instructions` are a skill's.
+    """
+
+    workflow: Workflow
+    inputs: dict[str, Any]
+    granted: Grants | None = None
+    context: Any = None
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +71,8 @@ class Parts:
     """One run's parts, made by the composition root and handed to every call of the tree.
 
     `known` are all skills of the catalog by name: a skill's `uses` are looked up there. `allowed` are those that
-    the workflow may call, `rights` what its cells may do. Who made a part closes it.
+    the workflow may call, `rights` what its cells may do. `accepts_prices`: somebody said beforehand that many calls
+    at once may cost what they cost. Who made a part closes it.
     """
 
     workspace: Workspace
@@ -59,4 +86,7 @@ class Parts:
     journal: Journal
     usage: UsageStore
     workers: SkillWorkers
+    models: Models
+    fan_out: FanOut
+    accepts_prices: bool = False
     ask: Callable[[Approval], Awaitable[bool]] | None = None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from orchestrator.runs.fan_out import FanOut
+from orchestrator.runs.parts import ModelNames
 
 if TYPE_CHECKING:
     from orchestrator.documents.types import Skill, Workflow
+    from orchestrator.runs.models import Reach
     from orchestrator.values import Limits, Problem
     from orchestrator.workspace import Workspace
 
@@ -24,5 +28,10 @@ class Plan:
     limits: Limits
     environment: str
     strategies: tuple[str, ...]  # to be tried, in this order
+    reach: Reach
+    models: ModelNames = field(default_factory=ModelNames)
+    fan_out: FanOut = field(default_factory=FanOut)
+    usd_is_set: bool = False  # somebody limits dollars for this run, so that no price may be unknown
+    accepts_prices: bool = False
     strategy: str | None = None  # the one that was asked for
     warnings: tuple[Problem, ...] = ()

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Skill
     from orchestrator.runs.call import Call
     from orchestrator.runs.parts import Parts
-    from orchestrator.values import Outcome
+    from orchestrator.values import CallOutcome
+
+
+UNDECIDED = frozenset({"cancelled", "not_run", "no_model", "auth", "quota"})
+"""Kinds of ends that say nothing of a skill: it was cut short, or what it needed was not there."""
 
 
 async def on_record(
@@ -59,10 +63,11 @@ def _finish(
         value=recorded(value),
         error=None if error is None else str(error) or type(error).__name__,
         duration_s=duration_s,
-        calls=0,
-        tokens=0,
-        usd=0.0,
+        calls=call.spent.calls,
+        tokens=call.spent.tokens,
+        usd=call.spent.usd,
         **({"printed": call.printed} if call.printed else {}),
+        **_of_model(call),
     )
     if skill is None:
         return
@@ -75,16 +80,23 @@ def _finish(
         version=skill.version,
         workflow=parts.workflow.name,
         # Who was cut short by its caller's deadline or the run's end has neither succeeded nor failed.
-        outcome=None if error_kind == "cancelled" else outcome,
+        outcome=None if error_kind in UNDECIDED else outcome,
         duration_s=duration_s,
-        tokens_in=0,
-        tokens_out=0,
-        usd=0.0,
+        tokens_in=call.tokens_in,
+        tokens_out=call.tokens_out,
+        usd=call.spent.usd,
         error_kind=error_kind,
     )
 
 
-def _outcome(error: BaseException | None) -> tuple[Outcome, str | None]:
+def _of_model(call: Call) -> dict[str, Any]:
+    """Which model answered an llm call, and its tokens."""
+    if call.kind != "llm":
+        return {}
+    return {"model": call.model, "tokens_in": call.tokens_in, "tokens_out": call.tokens_out}
+
+
+def _outcome(error: BaseException | None) -> tuple[CallOutcome, str | None]:
     if error is None:
         return "ok", None
     if isinstance(error, CallError):

@@ -57,7 +57,19 @@ class Repl:
         self._timeout_s = timeout_s
         self._recordings: list[Recording] = []
         self._session: Session | None = None
+        self._starting: asyncio.Task[str] | None = None
+        self._changed: dict[str, Any] = {}  # variables that the worker does not know of yet
         self.partial: Any = None  # `answer["content"]` as the last cell left it
+
+    def warm(self) -> None:
+        """Begin to start the worker; the first cell waits for it, if it has to."""
+        if self._starting is None and self._session is None:
+            self._starting = asyncio.create_task(self._restore())
+
+    def bind(self, name: str, value: Any) -> None:
+        """Bind a variable anew, from the next cell on."""
+        self._variables[name] = value
+        self._changed[name] = value
 
     async def run_cell(self, cell: Cell) -> Observation:
         """Run one cell, whatever it does; journaled before and after."""
@@ -74,12 +86,19 @@ class Repl:
 
     async def close(self) -> None:
         """End the worker. Safe to call twice."""
+        if (starting := self._starting) is not None:
+            self._starting = None
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     async def _observed(self, cell: Cell) -> Observation:
         note = ""
+        if (starting := self._starting) is not None:
+            await starting
+            self._starting = None
         if self._session is None or not self._session.alive:
             await self.close()
             note = await self._restore()
@@ -121,7 +140,8 @@ class Repl:
                 kept.append(value)
             return value
 
-        return await self._live.cell(cell, serve, server.parts.ledger.within(self._timeout_s))
+        changed, self._changed = self._changed, {}
+        return await self._live.cell(cell, serve, server.parts.ledger.within(self._timeout_s), changed)
 
     async def _restore(self) -> str:
         """Make a worker with the variables of the recorded cells; a note for the observation if that went wrong."""

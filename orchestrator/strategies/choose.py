@@ -3,50 +3,81 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelUnavailable, UsageError
-from orchestrator.strategies.written import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from orchestrator.documents.types import StrategyDocument, Workflow
 
-    from orchestrator.documents.types import Workflow
-    from orchestrator.strategies.strategy import Strategy
+BUILT_IN = ("direct", "grep", "map-reduce", "split-recurse", "verify-refine")
+"""Strategies whose cells are in `built_in/`; they need a sub model and no root."""
 
-BUILT_IN = {"written": Written}
-"""Strategies by name, in the order in which they are tried without a record."""
+NAMES = ("written", "rlm", *BUILT_IN)
+"""Every name that a workflow may list, in the order in which they are tried without a record."""
 
-NEED_A_MODEL = ("rlm", "direct", "grep", "map-reduce", "split-recurse", "verify-refine")
-"""Names that workflows may list already; each is a strategy in which a model answers."""
-
-NAMES = (*BUILT_IN, *NEED_A_MODEL)
-"""Every name that a workflow may list."""
+BYTES_A_TOKEN = 4
+"""What a window of so many tokens is taken to hold of text."""
 
 
-def candidates(workflow: Workflow, forced: str | None = None) -> dict[str, Callable[[Workflow], Strategy]]:
-    """The strategies to try, by name, best first.
+def candidates(
+    workflow: Workflow, forced: str | None = None, root: str | None = None, sub: str | None = None
+) -> tuple[str, ...]:
+    """The strategies to try, best first, given the models that there are; whether a built-in fits is seen later.
 
     Raises UsageError for a name nobody knows or one that does not apply, and ModelUnavailable when only a model
-    could run the workflow.
+    could run the workflow and there is none.
     """
-    asked = [forced] if forced else list(workflow.strategies or BUILT_IN)
+    asked = [forced] if forced else list(workflow.strategies or NAMES)
     for name in asked:
         _known(name)
-    found = {name: BUILT_IN[name] for name in asked if name in BUILT_IN and BUILT_IN[name].applies(workflow)}
+    there = {"written": bool(workflow.cells), "rlm": root is not None} | dict.fromkeys(
+        BUILT_IN, sub is not None
+    )
+    found = tuple(name for name in asked if there[name])
     if found:
-        return dict(found)
-    if forced and forced in BUILT_IN:
+        return found
+    if asked == ["written"] or (workflow.strategies == ("written",) and not forced):
         raise UsageError(
-            f"strategy `{forced}` does not apply: `{workflow.path}` has no cells",
+            f"strategy `written` does not apply: `{workflow.path}` has no cells",
             hint="a cell is a fenced block that begins with ```repl",
         )
     raise ModelUnavailable(
-        f"`{workflow.path}` has no cells to run, and no model is configured to write them"
-        if not forced
-        else f"strategy `{forced}` needs a model, and none is configured",
-        hint="add a cell: a fenced block that begins with ```repl; `orchestrate init` makes an example",
+        f"strategy `{forced}` needs a model, and none is configured"
+        if forced
+        else f"`{workflow.path}` has no cells to run, and no model is configured to write them",
+        hint="name one with --model, or as [models.default] in orchestrate.toml; or add a cell: a fenced block that "
+        "begins with ```repl",
     )
+
+
+@cache
+def document_of(name: str) -> StrategyDocument | None:
+    """The document of a built-in strategy; None for those that have none."""
+    if name not in BUILT_IN:
+        return None
+    from orchestrator.documents.strategy import load_strategy  # here: most runs need none of them
+
+    return load_strategy(Path(__file__).parent / "built_in" / f"{name}.md")
+
+
+def misfit(
+    document: StrategyDocument, n_bytes: int, window_tokens: int, depth_left: int | None
+) -> str | None:
+    """Why a strategy does not apply to a context of this size; None when it does."""
+    fit, n_windows = document.fit, n_bytes / (window_tokens * BYTES_A_TOKEN)
+    size = f"`{document.name}` is not for a context of {n_bytes:,} bytes"
+    if n_bytes < fit.min_bytes or n_windows < fit.min_windows:
+        return f"{size}: it is too small"
+    if (fit.max_bytes is not None and n_bytes > fit.max_bytes) or (
+        fit.max_windows is not None and n_windows > fit.max_windows
+    ):
+        return f"{size}: it is too large"
+    if depth_left is not None and depth_left < fit.depth:
+        return f"`{document.name}` needs {fit.depth} levels of depth, {depth_left} are left"
+    return None
 
 
 def _known(name: str) -> None:

@@ -14,7 +14,7 @@ Situation = dict[str, float | int | str | bool]
 
 
 def situation(
-    workflow: Workflow, skills: Sequence[str], *, n_context_bytes: int, n_items: int, depth: int
+    workflow: Workflow, skills: Sequence[str], *, n_context_bytes: int, n_items: int, depth: int, model: str
 ) -> Situation:
     """The situation of a call that runs `workflow`; sizes are logarithms, so that ten times as much is one step."""
     return {
@@ -25,5 +25,6 @@ def situation(
         "n_items": n_items,
         "context_type": "files" if workflow.context else "inputs",
         "depth": depth,
+        "model": model,
         "output": str((workflow.output or {}).get("type", "any")),
     }

@@ -23,11 +23,16 @@ class Observation:
 class Strategy(Protocol):
     """A way to decompose a task. The engine asks for the next cell and hands back what the last one showed.
 
-    A strategy is made for one attempt and belongs to it.
+    A strategy is made for one attempt and belongs to it. `revises`: its cells are written with what earlier ones
+    showed in view, so that an answer of the wrong form is worth handing back.
     """
 
     name: str
+    revises: bool
 
-    async def next_cell(self, observation: Observation | None) -> Cell | None:
-        """The cell to run next, None to give up. `observation` is None at the beginning."""
+    async def next_cell(self, observation: Observation | None) -> Cell | Observation | None:
+        """The cell to run next, None to give up. `observation` is None at the beginning.
+
+        An Observation in its place is handed back as if a cell had shown it: a turn that brought no cell, and why.
+        """
         ...

@@ -171,6 +171,43 @@ class Place:
             app.execute(self.plan(*cells, head=head, **request), listen=self.events.append, ask=ask)
         )
 
+    def script(self, *replies: dict[str, Any], name: str = "script.json") -> str:
+        """The name of a model that answers from these replies, in order where they do not say what they fit."""
+        self.write(name, "")
+        (self.root / name).write_text(json.dumps({"replies": list(replies)}), encoding="utf-8")
+        return f"recorded:{self.root / name}"
+
+    def solve(
+        self, *replies: dict[str, Any], head: str = "", body: str = "Do it.", **request: Any
+    ) -> RunResult:
+        """Run a workflow without cells; the model that writes them answers from `replies`."""
+        self.events.clear()
+        path = self.write("w.md", "")
+        path.write_text(f"---\nname: w\n{textwrap.dedent(head).strip()}\n---\n{body}\n", encoding="utf-8")
+        request = {"model": self.script(*replies), **request}
+        return self.execute(app.plan(app.RunRequest(path, workspace=self.root, **request)))
+
+    def execute(self, planned: app.Plan) -> RunResult:
+        """Run what was planned; events are kept."""
+        return asyncio.run(app.execute(planned, listen=self.events.append))
+
+    def calls(self, kind: str) -> list[dict[str, Any]]:
+        """Fields of `call_finished` of all calls of a kind, in the order of their ends, with their call ids."""
+        kinds = {event.call: event.fields["kind"] for event in self.events if event.event == "call_started"}
+        return [
+            {"call": event.call, **event.fields}
+            for event in self.events
+            if event.event == "call_finished" and kinds.get(event.call) == kind
+        ]
+
+    def shown_to_root(self, call: str = "0") -> list[str]:
+        """What the model of a recursive call was told in each of its turns."""
+        return [
+            event.fields["messages"][-1]["content"]
+            for event in self.events
+            if event.event == "iteration" and event.call == call and "messages" in event.fields
+        ]
+
     def observed(self, number: int) -> str:
         """What a cell of the last run showed."""
         return next(

@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.errors import BudgetExhausted
-from orchestrator.runs.budget import Ledger
+from orchestrator.runs.budget import Amount, Estimate, Ledger
 from orchestrator.values import Limits
 
 
@@ -112,3 +114,99 @@ def test_a_place_is_not_lost_with_one_who_stopped_waiting():
             pass
 
     asyncio.run(run())
+
+
+def reserving(limits: Limits, *jobs: tuple[Estimate, int]) -> tuple[Ledger, list[object]]:
+    """Requests made all at once, each with its estimate and the tokens that its reply really has."""
+    ledger = Ledger(limits)
+
+    async def ask(estimate: Estimate, n_tokens: int) -> object:
+        try:
+            reservation = await ledger.reserve(estimate)
+        except BudgetExhausted as error:
+            return error.limit
+        await asyncio.sleep(0)
+        n_tokens = min(n_tokens, reservation.reply_tokens)
+        reservation.settle(estimate.amount(n_tokens))
+        return n_tokens
+
+    async def run() -> list[object]:
+        async with asyncio.timeout(30):
+            return await asyncio.gather(*(ask(*job) for job in jobs))
+
+    return ledger, asyncio.run(run())
+
+
+def test_of_many_requests_at_once_those_that_fit_are_made_and_no_limit_is_passed():
+    ledger, ended = reserving(Limits(tokens=13_500), *[(Estimate(1000, 4000), 20)] * 40)
+    assert ended.count(20) == 13
+    assert ended.count("tokens") == 27
+    assert ledger.spent == Amount(13, 13 * 1020, 0.0)
+
+
+def test_what_does_not_fit_waits_until_others_cost_less_than_they_might_have():
+    ledger, ended = reserving(Limits(tokens=5000), *[(Estimate(100, 4000), 50)] * 20)
+    assert ended == [50] * 20
+    assert ledger.spent.tokens == 3000
+
+
+def test_the_last_request_that_fits_gets_a_shorter_reply():
+    _, ended = reserving(Limits(tokens=1500), (Estimate(1000, 4000), 9999))
+    assert ended == [500]
+    _, ended = reserving(Limits(usd=0.003), (Estimate(1000, 4000, 1e-6, 2e-6), 9999))
+    assert ended == [1000]
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [(Limits(calls=0), "calls"), (Limits(tokens=1200), "tokens"), (Limits(usd=0.001), "usd")],
+)
+def test_what_never_fits_is_refused_at_once_naming_the_limit(limits, limit):
+    ledger, ended = reserving(limits, (Estimate(1000, 4000, 1e-6, 1e-6), 10))
+    assert ended == [limit]
+    assert ledger.spent == Amount()
+
+
+def test_a_reservation_is_not_lost_with_one_who_stopped_waiting():
+    async def run() -> None:
+        ledger = Ledger(Limits(tokens=1000))
+        first = await ledger.reserve(Estimate(400, 500))
+        waiting = [asyncio.create_task(ledger.reserve(Estimate(400, 500))) for _ in range(2)]
+        await asyncio.sleep(0)
+        first.settle(Amount(1, 10, 0.0))
+        waiting[0].cancel()  # after it was granted, before it could be told
+        second = await waiting[1]
+        second.settle(Amount(1, 20, 0.0))
+        assert ledger.spent == Amount(2, 30, 0.0)
+        assert ledger.room("tokens") == 970
+
+    asyncio.run(run())
+
+
+@given(
+    st.builds(
+        Limits,
+        calls=st.none() | st.integers(0, 30),
+        tokens=st.none() | st.integers(0, 20_000),
+        usd=st.none() | st.floats(0, 0.02),
+    ),
+    st.lists(
+        st.tuples(
+            st.builds(
+                Estimate,
+                st.integers(0, 3000),
+                st.integers(1, 3000),
+                st.just(1e-6),
+                st.sampled_from([0.0, 2e-6]),
+            ),
+            st.integers(0, 5000),
+        ),
+        max_size=25,
+    ),
+)
+def test_no_limit_is_ever_passed_and_everybody_gets_an_answer(limits, jobs):
+    ledger, ended = reserving(limits, *jobs)
+    assert len(ended) == len(jobs)
+    assert ledger.spent.calls == sum(isinstance(one, int) for one in ended)
+    for name in ("calls", "tokens", "usd"):
+        assert getattr(limits, name) is None or getattr(ledger.spent, name) <= getattr(limits, name) + 1e-6

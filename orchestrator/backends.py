@@ -1,0 +1,125 @@
+"""Which models a workspace can reach: its settings, the names that a run uses, and how each is opened."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ModelUnavailable
+from orchestrator.runs.fan_out import FanOut
+from orchestrator.runs.models import COMMON_ALIASES, Reach
+from orchestrator.runs.parts import ModelNames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.documents.types import Workflow
+    from orchestrator.models.model import Model
+    from orchestrator.models.names import Target
+    from orchestrator.models.settings import Settings
+    from orchestrator.runs.plan import Plan
+    from orchestrator.values import Problem
+    from orchestrator.workspace import Workspace
+
+RECORDED = "recorded:"
+
+
+class Backends:
+    """The models that a workspace can reach, by its `orchestrate.toml` and the user's own. Nothing is opened yet.
+
+    Raises DocumentError with every problem of the settings.
+    """
+
+    def __init__(self, workspace: Workspace, environ: Mapping[str, str] = os.environ) -> None:
+        self._workspace = workspace
+        self._environ = environ
+        self._settings = _settings(workspace, environ)
+        self.warnings: tuple[Problem, ...] = self._settings.warnings if self._settings else ()
+        self.aliases = frozenset(self._settings.models if self._settings else ())
+        self.reach = Reach(self.resolve, self.open, self.aliases)
+
+    @property
+    def fan_out(self) -> FanOut:
+        """From what price on many calls at once need somebody's word."""
+        return FanOut() if self._settings is None else FanOut(**self._settings.fan_out)
+
+    @property
+    def usual(self) -> ModelNames:
+        """The models where no workflow names any."""
+        name = self._meant("default")
+        return ModelNames(name, self._meant("small") or name)
+
+    def names(self, workflow: Workflow, root: str | None, sub: str | None) -> ModelNames:
+        """The models of a run: those that were asked for, else those of the workflow, else the usual ones.
+
+        Who asks for a root and no sub model has the root answer both.
+        """
+        own_sub = self._meant(workflow.sub_model)
+        if root is not None:
+            return ModelNames(root, sub or own_sub or root)
+        root = self._meant(workflow.root_model) or self.usual.root
+        return ModelNames(root, sub or own_sub or root)
+
+    def resolve(self, name: str) -> Target:
+        """What a name stands for. Raises ModelUnavailable and UsageError."""
+        from orchestrator.models.names import resolve
+        from orchestrator.models.settings import Settings
+
+        return resolve(self._located(name), self._settings or Settings(), self._environ)
+
+    def open(self, target: Target) -> Model:
+        """What answers for a target. Raises ModelUnavailable when a key is missing."""
+        from orchestrator.models.opening import open_model
+
+        self._check(target)
+        return open_model(target, self._environ)
+
+    def check_key(self, name: str | None) -> None:
+        """Raise ModelUnavailable, naming the variable, when the model's key is missing."""
+        if name is not None:
+            self._check(self.resolve(name))
+
+    def _check(self, target: Target) -> None:
+        from orchestrator.models.names import missing_key
+
+        missing = missing_key(target, self._environ)
+        if missing is not None:
+            raise ModelUnavailable(
+                f"`{target.name}` needs the variable `{missing}`, which is not set",
+                hint=f"export {missing}=...",
+            )
+
+    def _meant(self, name: str | None) -> str | None:
+        """The name; None for an alias of the usual kind that nobody made here."""
+        return None if name is None or (name in COMMON_ALIASES and name not in self.aliases) else name
+
+    def _located(self, name: str) -> str:
+        """A recording is looked for where the caller stands, then in the workspace."""
+        if not name.startswith(RECORDED):
+            return name
+        path = Path(name.removeprefix(RECORDED)).expanduser()
+        found = path if path.is_absolute() or path.exists() else self._workspace.root / path
+        return f"{RECORDED}{found.absolute()}"
+
+
+def warm_models(planned: Plan) -> None:
+    """Begin to import what the run's models need, where a model is asked first."""
+    if planned.strategies[0] == "written" or (name := planned.models.root or planned.models.sub) is None:
+        return
+    from orchestrator.models.opening import warm
+
+    warm(planned.reach.resolve(name))
+
+
+def _settings(workspace: Workspace, environ: Mapping[str, str]) -> Settings | None:
+    """The settings; None where there are none, so that nothing has to be loaded to read them."""
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
+    paths = [
+        path for path in (home / "orchestrate" / "orchestrate.toml", workspace.settings) if path.is_file()
+    ]
+    if not paths:
+        return None
+    from orchestrator.models.settings import load_settings
+
+    return load_settings(*paths)

@@ -1,0 +1,1 @@
+"""Language models: what answers a prompt, and the ways to reach it."""

@@ -1,0 +1,80 @@
+"""Prices and windows of models: the table that comes with litellm, read without importing it.
+
+Source: `model_prices_and_context_window_backup.json` in the package litellm. It has megabytes, and a run wants one or
+two entries: these are found in its text and parsed alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+FILE = "model_prices_and_context_window_backup.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the table says of a model: dollars a token, tokens that it reads and writes; None where it says nothing."""
+
+    provider: str
+    usd_in: float | None
+    usd_out: float | None
+    window_tokens: int | None
+    max_output_tokens: int | None
+
+
+@cache
+def price_of(name: str) -> Price | None:
+    """The entry of a model, by the name that litellm has for it; None where the table has none."""
+    text = _table()
+    at = text.find(f'\n    "{name}": {{')
+    if at < 0:
+        return None
+    start = text.index("{", at)
+    try:
+        entry: dict[str, Any] = json.JSONDecoder().raw_decode(text, start)[0]
+    except ValueError:
+        return None
+    return Price(
+        provider=str(entry.get("litellm_provider") or ""),
+        usd_in=_number(entry.get("input_cost_per_token")),
+        usd_out=_number(entry.get("output_cost_per_token")),
+        window_tokens=_count(entry.get("max_input_tokens") or entry.get("max_tokens")),
+        max_output_tokens=_count(entry.get("max_output_tokens")),
+    )
+
+
+def closest(name: str, n: int = 3) -> list[str]:
+    """Names of the table that `name` may have been meant for, the likeliest first."""
+    names = re.findall(r'^    "([^"]+)": \{', _table(), re.MULTILINE)
+    bare = {one.rpartition("/")[2]: one for one in reversed(names)}
+    near = difflib.get_close_matches(name, names, n=n) or [
+        bare[one] for one in difflib.get_close_matches(name.rpartition("/")[2], bare, n=n)
+    ]
+    return list(dict.fromkeys(near))
+
+
+@cache
+def _table() -> str:
+    """The file's text; empty where litellm is not installed."""
+    spec = util.find_spec("litellm")  # of a top-level package: finding it does not import it
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        try:
+            return (Path(folder) / FILE).read_text("utf-8")
+        except OSError:
+            continue
+    return ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None

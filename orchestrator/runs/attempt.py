@@ -1,0 +1,160 @@
+"""One strategy's try at one document: its REPL, its strategy, the loop between them, and its checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import BudgetExhausted
+from orchestrator.runs import results
+from orchestrator.runs.checks import Checker, schema_results
+from orchestrator.runs.prompting import Brief, opening, task_text
+from orchestrator.runs.repl import Repl
+from orchestrator.runs.seat import ModelSeat
+from orchestrator.strategies.rlm import Rlm
+from orchestrator.strategies.strategy import Observation
+from orchestrator.strategies.written import Written
+from orchestrator.values import Usage
+
+if TYPE_CHECKING:
+    from orchestrator.documents.types import StrategyDocument
+    from orchestrator.runs.calls import Server
+    from orchestrator.runs.parts import Parts
+    from orchestrator.runs.results import Tried
+    from orchestrator.strategies.strategy import Strategy
+
+    from orchestrator.documents.types import Schema, Workflow  # isort: skip
+
+SMALLEST_CHUNK = 2_000
+LARGEST_CHUNK = 200_000
+CHUNK_SHARE = 0.6
+"""How many characters `chunk_chars` says: so much of the sub model's window, between these bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One document to be run as one call: what it is given and what it may use."""
+
+    server: Server
+    workflow: Workflow
+    inputs: dict[str, Any]
+    context: Any
+    instructions: str = ""
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of the run."""
+        return self.server.parts
+
+
+class Attempt:
+    """One try of one strategy. Made by the engine; `run` is called once. `partial` is what it had when it ended."""
+
+    def __init__(self, task: Task, name: str, document: StrategyDocument | None, failures: list[str]) -> None:
+        self._task = task
+        self._name = name
+        self._failures = failures
+        self._document = document
+        self._began = _spent(task)
+        self.partial: Any = None
+
+    @property
+    def usage(self) -> Usage:
+        """What it spent so far."""
+        began, now = self._began, _spent(self._task)
+        return Usage(
+            now.calls - began.calls,
+            now.tokens - began.tokens,
+            round(now.usd - began.usd, 9),
+            round(now.seconds - began.seconds, 3),
+        )
+
+    async def run(self) -> Tried:
+        """The answer with what the checks say, or why there is none."""
+        task = self._task
+        repl = Repl(task.server, task.server.rights.granted, self._variables(), task.workflow.cell_timeout_s)
+        try:
+            observation = await self._loop(self._strategy(repl), repl)
+        finally:
+            self.partial = repl.partial
+            await repl.close()
+        if observation is None or not observation.answered:
+            return results.unanswered(self._name, observation, self.usage)
+        checks = await self._checked(observation.answer)
+        return results.answered(self._name, observation, checks, self.usage)
+
+    async def _loop(self, strategy: Strategy, repl: Repl) -> Observation | None:
+        observation, n_errors, limit = None, 0, self._task.parts.ledger.limits.errors
+        while (step := await strategy.next_cell(observation)) is not None:
+            observation = step if isinstance(step, Observation) else await repl.run_cell(step)
+            if observation.answered and strategy.revises:
+                observation = _fitting(observation, self._task.workflow.output)
+            if observation.answered:
+                break
+            n_errors = n_errors + 1 if observation.error else 0
+            if limit is not None and n_errors >= max(1, limit):
+                raise BudgetExhausted("errors", n_errors, limit)
+        return observation
+
+    def _strategy(self, repl: Repl) -> Strategy:
+        task, server = self._task, self._task.server
+        if self._name == "rlm":
+            repl.warm()  # the worker starts while the model is asked
+            model = server.rights.models.root or ""
+            return Rlm(ModelSeat(task.parts, server.call, repl, model, server.slot), opening(self._brief()))
+        task.parts.journal.append("iteration", server.call.id, strategy=self._name, iteration=1)
+        cells = task.workflow.cells if self._document is None else self._document.cells
+        return Written(self._name, cells)
+
+    def _variables(self) -> dict[str, Any]:
+        task = self._task
+        named: dict[str, Any] = {
+            "inputs": task.inputs, "context": task.context, "failures": self._failures, "history": []
+        }  # fmt: skip
+        if self._name != "written":
+            named["task"] = task_text(task.workflow, task.inputs)
+        if self._document is not None:
+            named["output"] = task.workflow.output
+        if (sub := task.server.rights.models.sub) is not None:
+            window = task.parts.models.target(sub).window_tokens
+            named["chunk_chars"] = int(min(LARGEST_CHUNK, max(SMALLEST_CHUNK, window * 3 * CHUNK_SHARE)))
+        return named
+
+    def _brief(self) -> Brief:
+        task, ledger = self._task, self._task.parts.ledger
+        depth = ledger.limits.depth
+        return Brief(
+            task=task_text(task.workflow, task.inputs),
+            variables={"context": task.context, "inputs": task.inputs},
+            output=task.workflow.output,
+            skills=list(task.server.scope.values()),
+            left=ledger.left(),
+            n_turns=ledger.limits.iterations,
+            depth_left=None if depth is None else depth - task.server.call.depth,
+            instructions=task.instructions,
+            failures=self._failures,
+            tallies=task.parts.usage.tallies() if task.parts.usage.has_records else None,
+        )
+
+    async def _checked(self, answer: Any) -> list[Any]:
+        task, server = self._task, self._task.server
+        named = {check.text.partition(".")[0] for check in task.workflow.checks if check.kind == "skill"}
+        known = task.parts.known
+        scope = dict(server.scope) | {name: known[name] for name in named if name in known}
+        names = {"inputs": task.inputs, "context": task.context}
+        return await Checker(replace(server, scope=scope), task.workflow, names).run(answer)
+
+
+def _fitting(observation: Observation, output: Schema | None) -> Observation:
+    """The observation; where its answer is not of the form that was asked for, one that says so and goes on."""
+    failed = [result for result in schema_results(output, observation.answer) if not result.passed]
+    if not failed:
+        return observation
+    problem = f"the answer does not meet its schema: {failed[0].message}"
+    text = f"{observation.text}\nYour answer was not taken: {problem}. Correct it and call FINAL again."
+    return Observation(text, problem)
+
+
+def _spent(task: Task) -> Usage:
+    spent = task.server.call.spent
+    return Usage(spent.calls, spent.tokens, spent.usd, task.parts.ledger.seconds)

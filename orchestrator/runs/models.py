@@ -1,0 +1,296 @@
+"""The models of a run: every model request of the whole tree is made here.
+
+A request is paid for from the ledger before it is sent. One that fails is tried again where that may help, then the
+model's fallbacks are asked. What holds for every further request (a key that is refused, a quota that is used up)
+opens the breaker of that model: nothing more is sent to it, and what was not sent says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import BudgetExhausted, ModelFailed, ModelUnavailable
+from orchestrator.models.model import Prompt
+from orchestrator.runs.budget import MIN_REPLY_TOKENS, Amount, Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from orchestrator.models.model import Finish, Message, Model, Reply
+    from orchestrator.models.names import Target
+    from orchestrator.runs.budget import Ledger, Reservation
+    from orchestrator.runs.call import Call
+    from orchestrator.runs.journal import Journal
+    from orchestrator.runs.slots import Slot
+
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 60.0
+"""Pauses before a request is made again: twice as long each time, and a random part of that (full jitter).
+
+Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+LASTING = frozenset({"auth", "quota"})
+"""Faults that every further request to the same model would meet too."""
+
+SAFETY = 1.1
+"""How much more than the densest prompt so far a prompt is taken to hold of tokens for each byte."""
+
+MIN_MEASURED_BYTES = 400
+"""Shorter prompts say little about tokens for each byte: what the endpoint adds to each weighs too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked: the messages, and the model's name."""
+
+    messages: tuple[Message, ...]
+    model: str
+    schema: Mapping[str, Any] | None = None
+    for_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A model's reply; `model` is the name of the one that gave it in the end, `cut` why its end is missing."""
+
+    text: str
+    model: str
+    finish: Finish = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How names become models: what a name stands for, how it is opened, and the names that the user gave."""
+
+    resolve: Callable[[str], Target]
+    open: Callable[[Target], Model]
+    aliases: frozenset[str] = frozenset()
+
+
+COMMON_ALIASES = frozenset({"default", "small"})
+"""Aliases that workflows name without knowing whether a workspace has them: without one, the caller's model is meant."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The line to one model. `closed` says why nothing more is sent to it; empty while it is open."""
+
+    target: Target
+    model: Model
+    closed: str = ""
+    tokens_a_byte: float | None = None  # in the densest prompt so far
+
+    def check_open(self) -> None:
+        """Raise ModelFailed when nothing more is sent."""
+        if self.closed:
+            raise ModelFailed(f"not run: {self.closed}", "not_run")
+
+    def estimated_tokens(self, messages: tuple[Message, ...]) -> int:
+        """Tokens of a prompt: as dense as the densest one that this model counted, or 1 for 3 bytes before that.
+
+        Text that is not ASCII is denser by an amount that nobody knows beforehand: it counts a token for 2 bytes.
+        """
+        n_ascii, n_other = n_text_bytes(messages)
+        rate = 1 / 3 if self.tokens_a_byte is None else self.tokens_a_byte * SAFETY
+        return int(n_ascii * rate + n_other * max(rate, 0.5)) + 8 * len(messages) + 8
+
+    def learn(self, messages: tuple[Message, ...], tokens_in: int) -> None:
+        """Take in what the endpoint counted."""
+        n_bytes = sum(n_text_bytes(messages))
+        if n_bytes >= MIN_MEASURED_BYTES:
+            self.tokens_a_byte = max(self.tokens_a_byte or 0.0, tokens_in / n_bytes)
+
+
+class Models:
+    """The lines of one run to its models, by name. The run makes one and closes it.
+
+    `strict_usd`: the workflow sets a limit in dollars, so that a model without a known price is refused.
+    """
+
+    def __init__(self, ledger: Ledger, journal: Journal, reach: Reach, *, strict_usd: bool) -> None:
+        self.aliases = reach.aliases
+        self._ledger = ledger
+        self._journal = journal
+        self._reach = reach
+        self._strict_usd = strict_usd
+        self._targets: dict[str, Target] = {}
+        self._lines: dict[str, Line] = {}
+        self._random = random.Random()  # noqa: S311  (pauses, not secrets)
+
+    def target(self, name: str) -> Target:
+        """What a name stands for. Raises ModelUnavailable and UsageError."""
+        if name not in self._targets:
+            self._targets[name] = self._reach.resolve(name)
+        return self._targets[name]
+
+    def is_known(self, name: str) -> bool:
+        """Whether a document may mean a model by this name: not where it is an alias that nobody made."""
+        return name in self.aliases or name not in COMMON_ALIASES
+
+    def line(self, name: str) -> Line:
+        """The line to a model, opened when first asked for. Raises ModelUnavailable and UsageError."""
+        if name not in self._lines:
+            target = self.target(name)
+            self._lines[name] = Line(target, self._reach.open(target))
+            if target.usd_in is None and target.backend not in ("recorded", "command"):
+                self._journal.tell(
+                    "log", "0", text=f"the price of `{target.model}` is unknown: its tokens count 0 usd"
+                )
+        return self._lines[name]
+
+    def estimate(self, question: Question) -> Estimate:
+        """What one request for this may cost."""
+        line = self.line(question.model)
+        return _estimate(line, line.estimated_tokens(question.messages))
+
+    async def ask(self, call: Call, question: Question, slot: Slot | None = None) -> Answered:
+        """The reply, for which `call` is charged. `slot` is a place that is held already; else one is waited for.
+
+        Raises ModelFailed once retries and fallbacks are used up, BudgetExhausted when it does not fit, and
+        ModelUnavailable when the model can't be reached at all.
+        """
+        names = [question.model, *self.line(question.model).target.fallbacks]
+        for number, name in enumerate(names, 1):
+            try:
+                return await self._tried(call, replace(question, model=name), slot)
+            except ModelFailed as error:
+                if number == len(names) or error.fault in ("rejected", "too_long"):
+                    raise
+                self._say(call, f"{name}: {error}; asking `{names[number]}` instead")
+        raise AssertionError("the last name returns or raises")
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        for line in self._lines.values():
+            await line.model.close()
+
+    async def _tried(self, call: Call, question: Question, slot: Slot | None) -> Answered:
+        line = self.line(question.model)
+        estimate = self._checked(line, question)
+        for n_left in range(line.target.retries, -1, -1):
+            try:
+                return await self._once(call, line, question, estimate, slot)
+            except ModelFailed as error:
+                if error.fault in LASTING:
+                    line.closed = line.closed or str(error)
+                if not error.retryable or not n_left:
+                    raise
+                pause_s = self._pause_s(error, line.target.retries - n_left)
+                self._say(call, f"{question.model}: {error}; again in {pause_s:.1f} s")
+            await self._pause(pause_s, slot)
+        raise AssertionError("the last try returns or raises")
+
+    async def _once(
+        self, call: Call, line: Line, question: Question, estimate: Estimate, slot: Slot | None
+    ) -> Answered:
+        """One request, reserved before and settled after it, whatever becomes of it."""
+        async with self._place(call, slot):
+            line.check_open()
+            reservation = await self._ledger.reserve(estimate)
+            prompt = Prompt(question.messages, reservation.reply_tokens, question.schema, question.for_root)
+            try:
+                line.check_open()  # again: it may have waited long for room in the budget
+                reply = await line.model.complete(prompt)
+            except BaseException as error:
+                self._settle(call, reservation, *_spent_in_vain(error, estimate))
+                raise
+        tokens_in = estimate.prompt_tokens if reply.tokens_in is None else reply.tokens_in
+        tokens_out = len(reply.text.encode()) // 3 + 1 if reply.tokens_out is None else reply.tokens_out
+        if reply.tokens_in is not None:
+            line.learn(question.messages, reply.tokens_in)
+        usd = tokens_in * estimate.usd_in + tokens_out * estimate.usd_out if reply.usd is None else reply.usd
+        self._settle(call, reservation, Amount(1, tokens_in + tokens_out, usd), tokens_in, tokens_out)
+        call.model = question.model
+        return self._whole(reply, question.model, estimate, reservation)
+
+    def _whole(self, reply: Reply, name: str, estimate: Estimate, reservation: Reservation) -> Answered:
+        if reply.finish == "length" and reservation.reply_tokens < estimate.reply_tokens:
+            raise BudgetExhausted("tokens", self._ledger.spent.tokens, self._ledger.limits.tokens or 0)
+        return Answered(reply.text, name, reply.finish)
+
+    def _settle(
+        self, call: Call, reservation: Reservation, spent: Amount, tokens_in: int, tokens_out: int
+    ) -> None:
+        reservation.settle(spent)
+        call.charge(spent, tokens_in, tokens_out)
+        total = self._ledger.spent
+        self._journal.tell("spent", "0", calls=total.calls, tokens=total.tokens, usd=total.usd)
+
+    def _checked(self, line: Line, question: Question) -> Estimate:
+        """What the request may cost. Raises ModelFailed for a prompt that the model has no room for."""
+        target = line.target
+        if self._strict_usd and target.usd_in is None and target.backend not in ("recorded", "command"):
+            raise ModelUnavailable(
+                f"the price of `{target.model}` is unknown, and the budget sets `usd`",
+                hint=f"give `usd_in` and `usd_out` (for a million tokens) in [models.{target.name}] of orchestrate.toml",
+            )
+        estimate = _estimate(line, line.estimated_tokens(question.messages))
+        n_bytes = sum(n_text_bytes(question.messages))
+        if n_bytes // 4 + 1 > target.window_tokens:
+            raise ModelFailed(
+                f"the prompt has about {n_bytes // 4:,} tokens ({n_bytes:,} bytes), and `{question.model}` reads {target.window_tokens:,}",
+                "too_long",
+                hint="ask about a part of it at a time, or give it to rlm_query as its `context`",
+            )
+        return estimate
+
+    def _pause_s(self, error: ModelFailed, n_failed: int) -> float:
+        if error.retry_after_s is not None:
+            return error.retry_after_s
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**n_failed)
+        return self._random.uniform(longest / 4, longest)
+
+    async def _pause(self, pause_s: float, slot: Slot | None) -> None:
+        if slot is None:
+            await asyncio.sleep(pause_s)
+        else:
+            async with slot.lent():
+                await asyncio.sleep(pause_s)
+
+    @asynccontextmanager
+    async def _place(self, call: Call, slot: Slot | None) -> AsyncIterator[None]:
+        if slot is not None:
+            yield
+        else:
+            async with self._ledger.slot(call.depth):
+                yield
+
+    def _say(self, call: Call, text: str) -> None:
+        self._journal.tell("log", call.id, text=text)
+
+
+def _estimate(line: Line, prompt_tokens: int) -> Estimate:
+    target = line.target
+    longest = min(target.max_tokens, max(MIN_REPLY_TOKENS, target.window_tokens - prompt_tokens))
+    return Estimate(prompt_tokens, longest, target.usd_in or 0.0, target.usd_out or 0.0)
+
+
+def _spent_in_vain(error: BaseException, estimate: Estimate) -> tuple[Amount, int, int]:
+    """What a request without a reply is charged: its prompt, where the endpoint may have worked on it."""
+    if isinstance(error, ModelFailed) and error.fault == "not_run":
+        return Amount(), 0, 0
+    if isinstance(error, ModelUnavailable):  # it was never sent
+        return Amount(), 0, 0
+    if isinstance(error, ModelFailed) and not error.was_sent:
+        return Amount(1), 0, 0
+    return estimate.amount(0), estimate.prompt_tokens, 0
+
+
+def n_text_bytes(messages: Sequence[Message]) -> tuple[int, int]:
+    """UTF-8 bytes of all messages: of ASCII characters, and of all others."""
+    n_ascii = n_other = 0
+    for message in messages:
+        text = message.content
+        if text.isascii():
+            n_ascii += len(text)
+        else:
+            n_mine = len(text.encode("ascii", "ignore"))
+            n_ascii += n_mine
+            n_other += len(text.encode("utf-8", "surrogatepass")) - n_mine
+    return n_ascii, n_other
