@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.models.names import Target
 
 SAID_CHARS = 400
+_OWN_NAMES = re.compile(r"litellm\.\w+: ")  # it says the class of an error in front of it, often twice
 
 FAULTS: tuple[tuple[str, ModelFault, bool], ...] = (
     ("ContextWindowExceededError", "too_long", False),
@@ -99,10 +101,12 @@ class ThroughLitellm:
             fault, retryable = "quota", False
         if "Connection error" in said or "Cannot connect" in said:
             fault, retryable = "connection", True
+        if "Error converting to valid response" in said:  # what came back was no reply, whatever it is called
+            fault, retryable = "junk", True
         if self._key:
             said = said.replace(self._key, "[key]")
         return ModelFailed(
-            f"{type(error).__name__}: {' '.join(said.split())[:SAID_CHARS]}",
+            f"{type(error).__name__}: {' '.join(_OWN_NAMES.sub('', said).split())[:SAID_CHARS]}",
             fault,
             retryable=retryable,
             retry_after_s=_retry_after_s(error),
