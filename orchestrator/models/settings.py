@@ -121,7 +121,7 @@ class _Reader:
             return Settings()
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"at line (\d+)", str(error))
-            self._note(int(line[1]) if line else 0, f"this is no TOML: {error}")
+            self._note(int(line[1]) if line else len(self._text.splitlines()), f"this is no TOML: {error}")
             return Settings()
         self._unknown(tables, TABLES, ())
         models = self._named(tables, "models", ModelSettings, _MODEL)

@@ -215,7 +215,7 @@ class ModelServer:
         elif (
             seen.max_tokens is not None
             and answer.tokens_out is None
-            and len(text.encode()) > 4 * seen.max_tokens
+            and len(text.encode("utf-8", "surrogatepass")) > 4 * seen.max_tokens
         ):
             text, cut = text[: 4 * seen.max_tokens], True
         tokens_in = seen.n_prompt_bytes // 4 if answer.tokens_in is None else answer.tokens_in
