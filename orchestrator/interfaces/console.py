@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from orchestrator.interfaces.drawing import FINE, Line, brief, check_line, label, now_utc
+from orchestrator.interfaces.drawing import FINE, NOT_MADE, Line, brief, check_line, label, now_utc, turn_line
 from orchestrator.interfaces.terminal import (
     clean,
     coloured,
     columns,
     duration,
     is_terminal,
+    many,
+    money,
     one_line,
     plural,
     say,
@@ -88,6 +91,8 @@ class PlainLines:
         match event.event:
             case "run_started":
                 say(headline(self.tree, self._width))
+            case "reply" if event.call == "0" and self.tree.root:
+                say("  " + turn_line(self.tree.root.turns[-1], self._width - 2).text)
             case "cell_started" if event.call == "0":
                 say(f"  … cell {event.fields['cell']}")
             case "cell_finished" if event.call == "0":
@@ -107,7 +112,7 @@ class PlainLines:
         if node is None:
             return
         if self._n_listed[node.name] >= N_LISTED:
-            self._n_silent[node.name] += 1
+            self._n_silent[node.name if node.outcome in FINE else f"{node.name} ({node.outcome})"] += 1
             return
         self._n_listed[node.name] += 1
         if node.outcome in FINE:
@@ -117,8 +122,9 @@ class PlainLines:
                 )
             )
         else:
+            mark = "○" if node.outcome in NOT_MADE else "✗"
             say(
-                one_line(f"✗ {label(node, 50)}: {node.outcome}: {node.message}", self._width - 4).join(
+                one_line(f"{mark} {label(node, 50)}: {node.outcome}: {node.message}", self._width - 4).join(
                     ("    ", "")
                 )
             )
@@ -193,7 +199,10 @@ class LiveTree:
         from rich.text import Text
 
         assert self.tree.root is not None
-        lines = brief(self.tree.root, self._console.width - 1, max(height, 3), now_utc())
+        width, now = self._console.width - 1, now_utc()
+        lines = brief(self.tree.root, width, max(height - 1, 3), now)
+        if status := status_line(self.tree, width, now):
+            lines.append(Line(status, "faint"))
         return Text("\n").join(map(_styled, lines))
 
 
@@ -207,6 +216,44 @@ def headline(tree: Tree, width: int) -> str:
     first = f"run {tree.run} · {clean(str(started.get('workflow', '?')))} · environment {started.get('environment', '?')}"
     covers = str(started.get("covers") or "")
     return first + (f"\n  {one_line(covers, width - 2)}" if covers else "")
+
+
+def status_line(tree: Tree, width: int, now: datetime) -> str:
+    """What the run spent and what is left of its budget, on one line; empty for a run that asked no model.
+
+    Where it is too narrow, what is left goes first, from its end.
+    """
+    spent, limits = tree.spent, tree.started.get("limits") or {}
+    n_calls = spent.get("calls", 0)
+    if not n_calls:
+        return ""
+    seconds = (
+        max(0.0, (now - datetime.fromisoformat(tree.started_at)).total_seconds()) if tree.started_at else 0.0
+    )
+    done = [
+        plural(n_calls, "request"),
+        f"{many(spent.get('tokens', 0))} tokens",
+        money(spent.get("usd", 0.0)),
+        duration(seconds),
+    ]
+    used = {
+        "calls": n_calls,
+        "tokens": spent.get("tokens", 0),
+        "usd": spent.get("usd", 0.0),
+        "seconds": seconds,
+    }
+    left = {name: max(0.0, limits[name] - used[name]) for name in used if limits.get(name) is not None}
+    said = {
+        "usd": lambda n: money(n) or "$0",
+        "tokens": lambda n: f"{many(n)} tokens",
+        "calls": lambda n: plural(int(n), "request"),
+        "seconds": duration,
+    }
+    parts = [say_left(left[name]) for name, say_left in said.items() if name in left]
+    line = " · ".join(part for part in done if part)
+    while parts and len(line) + len(more := f" · left: {', '.join(parts)}") > width:
+        parts.pop()
+    return one_line(line + (more if parts else ""), width)
 
 
 def print_lines(lines: list[Line]) -> None:

@@ -7,28 +7,40 @@ nothing is lost without colour.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.interfaces.terminal import clean, duration, one_line, plural
+from orchestrator.interfaces.terminal import clean, duration, money, one_line, plural
+from orchestrator.runs.tree import FINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from orchestrator.runs.tree import CellView, CheckView, Node
+    from orchestrator.runs.tree import CellView, CheckView, Node, TurnView
+
+__all__ = ["FINE", "Line", "brief", "check_line", "label", "now_utc", "spent", "turn_line", "whole"]
 
 Tone = Literal["plain", "good", "bad", "busy", "faint"]
 
-FINE = ("ok", "unverified")
-"""Outcomes of calls that did what they should."""
+NOT_MADE = ("not_run", "budget")
+"""Outcomes of calls that say nothing of what was called: they were not made, or not paid for."""
 
 MAX_ALIKE = 10
 """Of finished calls with one name under one caller, how many `show` lists before it counts the rest."""
 
+MAX_RUNNING = 8
+"""Of calls that run under one caller, how many a live view lists before it counts the rest."""
+
 MAX_OUTPUT_LINES = 20
 """How much of an observation `show` prints: half from its beginning, half from its end."""
+
+MAX_PROSE_LINES = 4
+"""How much of what a model wrote around its cells `show` prints."""
+
+_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,}).*?(^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ class Line:
 
 
 def whole(root: Node, width: int) -> list[Line]:
-    """Everything a person wants to see of a run: cells with what they showed, calls, checks."""
+    """Everything a person wants to see of a run: turns and cells with what they showed, calls, checks."""
     return [Line(_title(root, width), _tone(root)), *_inside(root, "", width)]
 
 
@@ -56,6 +68,8 @@ def label(node: Node, width: int) -> str:
     """A call as it was written, as `skill-audit.scan(folder="skills")`, in at most `width` cells."""
     if node.kind == "root" or not isinstance(node.arguments, dict):
         return one_line(node.name, width)
+    if node.kind in ("llm", "rlm"):
+        return one_line(f"{node.name}({_short(_prompt(node.arguments.get('prompt')), 60)})", width)
     shown = ", ".join(f"{name}={_short(value)}" for name, value in node.arguments.items())
     return one_line(f"{node.name}({shown})", width)
 
@@ -67,20 +81,64 @@ def check_line(check: CheckView, width: int) -> Line:
     return Line(one_line(f"✗ check: {check.name}: {check.message}", width), "bad")
 
 
-def _inside(node: Node, guide: str, width: int) -> Iterator[Line]:
-    """Lines below a call's title: its cells with the calls that each made, then other calls and checks."""
-    for index, cell in enumerate(node.cells):
-        yield from _cell(cell, guide, width)
-        yield from _calls([child for child in node.children if child.during == index], guide + "│  ", width)
-    yield from _calls(
-        [child for child in node.children if not 0 <= child.during < len(node.cells)], guide, width
+def turn_line(turn: TurnView, width: int) -> Line:
+    """One turn of a model: which model, its tokens, what it cost, how long it took, and what was wrong with it."""
+    mark = "✗" if turn.problem else "…" if turn.reply is None else "●"
+    figures = (
+        f"{turn.tokens_in:,} in, {turn.tokens_out:,} out" if turn.reply is not None else "asking",
+        money(turn.usd),
+        plural(turn.calls, "request") if turn.calls > 1 else "",
+        duration(turn.duration_s),
     )
+    text = " · ".join(part for part in (f"turn {turn.number}", turn.model, *figures) if part)
+    problem = f": {turn.problem}" if turn.problem else ""
+    return Line(one_line(f"{mark} {text}{problem}", width), "bad" if turn.problem else "plain")
+
+
+def spent(usage: Mapping[str, Any]) -> list[str]:
+    """What a run spent on models, in words: nothing for one that asked none."""
+    if not usage.get("calls"):
+        return []
+    cost = money(usage.get("usd", 0.0)) or "no price"
+    return [plural(usage["calls"], "model request"), f"{usage.get('tokens', 0):,} tokens", cost]
+
+
+def now_utc() -> datetime:
+    """This moment, as journals write it."""
+    return datetime.now(UTC)
+
+
+def _inside(node: Node, guide: str, width: int) -> Iterator[Line]:
+    """Lines below a call's title: its turns and cells with the calls that each made, then other calls and checks."""
+    by_cell: dict[int, list[Node]] = {}
+    for child in node.children:
+        by_cell.setdefault(child.during if child.during < len(node.cells) else -1, []).append(child)
+    cells: dict[int, list[int]] = {}
+    for index, cell in enumerate(node.cells):
+        cells.setdefault(cell.turn, []).append(index)
+    for number, turn in [(-1, None), *enumerate(node.turns)]:
+        if turn is not None and turn.model:
+            yield from _turn(turn, guide, width)
+        for index in cells.get(number, ()):
+            yield from _cell(node.cells[index], guide, width)
+            yield from _calls(by_cell.get(index, ()), guide + "│  ", width)
+    yield from _calls(by_cell.get(-1, ()), guide, width)
     for check in node.checks:
         line = check_line(check, width - len(guide) - 3)
         yield Line(f"{guide}├─ {line.text}", line.tone)
     if node.outcome not in (None, *FINE) and node.message:
         for text in clean(node.message).splitlines():
             yield Line(f"{guide}└─ {one_line(text, width - len(guide) - 3)}", "bad")
+
+
+def _turn(turn: TurnView, guide: str, width: int) -> Iterator[Line]:
+    line = turn_line(turn, width - len(guide) - 3)
+    yield Line(f"{guide}├─ {line.text}", line.tone)
+    prose = [text for text in _FENCED.sub("", turn.reply or "").splitlines() if text.strip()]
+    for text in prose[:MAX_PROSE_LINES]:
+        yield Line(f"{guide}│    {one_line(text, width - len(guide) - 5)}")
+    if len(prose) > MAX_PROSE_LINES:
+        yield Line(f"{guide}│    … {plural(len(prose) - MAX_PROSE_LINES, 'more line')}", "faint")
 
 
 def _cell(cell: CellView, guide: str, width: int) -> Iterator[Line]:
@@ -95,41 +153,59 @@ def _cell(cell: CellView, guide: str, width: int) -> Iterator[Line]:
 
 
 def _calls(calls: Sequence[Node], guide: str, width: int) -> Iterator[Line]:
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
     for node in calls:
-        seen[node.name] += node.outcome in FINE
-        if node.outcome in FINE and seen[node.name] > MAX_ALIKE:
+        kind = node.name, "ok" if node.outcome in FINE else node.outcome or ""
+        listed_apart = node.outcome not in (*FINE, *NOT_MADE)
+        seen[kind] += not listed_apart
+        if not listed_apart and seen[kind] > MAX_ALIKE:
             continue
         yield Line(f"{guide}├─ {_title(node, width - len(guide) - 3)}", _tone(node))
+        if node.kind == "llm" and node.outcome in FINE:
+            yield Line(f"{guide}│    > {one_line(_short(node.value, 200), width - len(guide) - 7)}")
         yield from _inside(node, guide + "│  ", width)
-    for name, n in seen.items():
+    for (name, outcome), n in seen.items():
         if n > MAX_ALIKE:
+            mark, said = ("✓", "ok") if outcome == "ok" else ("○", outcome)
             yield Line(
-                f"{guide}├─ ✓ {one_line(name, 40)}: {plural(n - MAX_ALIKE, 'more call')}, all ok", "faint"
+                f"{guide}├─ {mark} {one_line(name, 40)}: {plural(n - MAX_ALIKE, 'more call')}, all {said}",
+                "faint",
             )
 
 
 def _going_on(node: Node, guide: str, width: int, now: datetime) -> Iterator[Line]:
-    if node.cells and node.cells[-1].duration_s is None:
-        cell = node.cells[-1]
-        first = next((text for text in cell.source.splitlines() if text.strip()), "")
-        yield Line(f"{guide}├─ {one_line(f'… cell {cell.number}: {first}', width - len(guide) - 3)}", "busy")
+    if (doing := _doing(node)) is not None:
+        yield Line(f"{guide}├─ {one_line(doing, width - len(guide) - 3)}", "busy")
     yield from _failed_cells([cell for cell in node.cells if cell.error], guide, width)
-    running = [child for child in node.children if child.outcome is None]
-    failed = [child for child in node.children if child.outcome not in (None, *FINE)]
-    for child in running:
+    running = list(node.running.values())
+    for child in running[:MAX_RUNNING]:
         yield Line(f"{guide}├─ {_title(child, width - len(guide) - 3, now)}", "busy")
         yield from _going_on(child, guide + "│  ", width, now)
-    for child in failed[-5:]:
+    if len(running) > MAX_RUNNING:
+        yield Line(f"{guide}├─ … {len(running) - MAX_RUNNING:,} more at work or waiting", "busy")
+    for child in node.failed[-5:]:
         text = f"{_title(child, 60)}: {child.message}"
-        yield Line(f"{guide}├─ {one_line(text, width - len(guide) - 3)}", "bad")
-    if len(failed) > 5:
-        yield Line(f"{guide}├─ ✗ {plural(len(failed) - 5, 'earlier failed call')}", "bad")
-    for name, n in Counter(child.name for child in node.children if child.outcome in FINE).items():
+        yield Line(f"{guide}├─ {one_line(text, width - len(guide) - 3)}", _tone(child))
+    if len(node.failed) > 5:
+        yield Line(f"{guide}├─ ✗ {plural(len(node.failed) - 5, 'earlier failed call')}", "bad")
+    for name, n in node.n_fine.items():
         yield Line(f"{guide}├─ {one_line(f'✓ {name}: {n:,} ok', width - len(guide) - 3)}", "good")
     for check in node.checks:
         line = check_line(check, width - len(guide) - 3)
         yield Line(f"{guide}├─ {line.text}", line.tone)
+
+
+def _doing(node: Node) -> str | None:
+    """What the call itself does right now, beside the calls that it waits for."""
+    turn = node.turns[-1] if node.turns and node.turns[-1].model else None
+    head = f"turn {turn.number}: " if turn is not None else ""
+    if node.cells and node.cells[-1].duration_s is None:
+        cell = node.cells[-1]
+        first = next((text for text in cell.source.splitlines() if text.strip()), "")
+        return f"… {head}cell {cell.number}: {first}"
+    if turn is not None and turn.reply is None and node.outcome is None:
+        return f"… {head}asking {turn.model}"
+    return None
 
 
 def _failed_cells(cells: Sequence[CellView], guide: str, width: int) -> Iterator[Line]:
@@ -141,30 +217,49 @@ def _failed_cells(cells: Sequence[CellView], guide: str, width: int) -> Iterator
 
 
 def _title(node: Node, width: int, now: datetime | None = None) -> str:
-    """Mark, call, strategy and time of a node, on one line."""
-    mark = "…" if node.outcome is None else "✓" if node.outcome in FINE else "✗"
+    """Mark, call, strategy, cost and time of a node, on one line."""
     took = node.duration_s
     if took is None and now is not None and node.started_at:
         took = max(0.0, (now - datetime.fromisoformat(node.started_at)).total_seconds())
     notes = [
         note
-        for note in (node.strategy, "" if node.outcome in (None, *FINE) else node.outcome, duration(took))
+        for note in (
+            node.strategy,
+            "" if node.outcome in (None, *FINE) else node.outcome.replace("_", " "),
+            plural(node.calls, "request") if node.calls > 1 else "",
+            f"{node.tokens:,} tokens" if node.tokens else "",
+            money(node.usd),
+            duration(took),
+        )
         if note
     ]
     tail = "  " + " · ".join(notes) if notes else ""
-    return f"{mark} {label(node, width - 2 - len(tail))}{tail}"
+    return f"{_mark(node)} {label(node, width - 2 - len(tail))}{tail}"
+
+
+def _mark(node: Node) -> str:
+    if node.outcome is None:
+        return "…"
+    return "✓" if node.outcome in FINE else "○" if node.outcome in NOT_MADE else "✗"
 
 
 def _tone(node: Node) -> Tone:
     if node.outcome is None:
         return "busy"
-    return "good" if node.outcome in FINE else "bad"
+    return "good" if node.outcome in FINE else "faint" if node.outcome in NOT_MADE else "bad"
 
 
-def _short(value: Any) -> str:
+def _prompt(prompt: Any) -> Any:
+    """What a prompt says: of a list of messages, its last one."""
+    if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
+        return prompt[-1].get("content", "")
+    return prompt
+
+
+def _short(value: Any, width: int = 40) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = f'"{text}"' if isinstance(value, str) else text
-    return one_line(text, 40)
+    return one_line(text, width)
 
 
 def _fitted(text: str, width: int) -> str:
@@ -179,8 +274,3 @@ def _middle_left_out(lines: Sequence[str]) -> Sequence[str]:
         return lines
     half = MAX_OUTPUT_LINES // 2
     return [*lines[:half], f"… {plural(left_out, 'line')} left out; --json has them all", *lines[-half:]]
-
-
-def now_utc() -> datetime:
-    """This moment, as journals write it."""
-    return datetime.now(UTC)

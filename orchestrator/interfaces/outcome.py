@@ -7,7 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.interfaces.drawing import FINE
+from orchestrator.interfaces.drawing import FINE, spent
 from orchestrator.interfaces.terminal import (
     as_json,
     clean,
@@ -83,7 +83,12 @@ def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
 
 
 def _ending(result: RunResult, tree: Tree) -> str:
+    from orchestrator.runs.results import usage_fields  # loaded by now: there was a run
+
     parts: list[str] = [result.status + (f" by `{result.strategy}`" if result.strategy else "")]
+    if len(result.attempts) > 1:
+        before = [f"`{one.strategy}`" for one in result.attempts[:-1]]
+        parts.append(f"after {', '.join(before)}")
     if result.checks:
         n_passed = sum(check.passed for check in result.checks)
         parts.append(f"{n_passed} of {plural(len(result.checks), 'check')} passed")
@@ -93,11 +98,9 @@ def _ending(result: RunResult, tree: Tree) -> str:
         parts.append(f"{len(failed)} of {plural(len(cells), 'cell')} failed ({named})")
     calls = [node for node in tree.root.walk() if node.kind == "skill"] if tree.root else []
     n_failed = sum(node.outcome not in (None, *FINE) for node in calls)
-    parts.append(plural(len(calls), "skill call") + (f" ({n_failed} failed)" if n_failed else ""))
-    if result.usage.calls:
-        parts.append(
-            f"{plural(result.usage.calls, 'model request')}, {result.usage.tokens:,} tokens, {result.usage.usd:.4f} usd"
-        )
+    if calls or not result.usage.calls:
+        parts.append(plural(len(calls), "skill call") + (f" ({n_failed} failed)" if n_failed else ""))
+    parts += spent(usage_fields(result.usage))
     parts.append(duration(result.usage.seconds))
     return " · ".join(parts)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.console import headline, print_lines
-from orchestrator.interfaces.drawing import Line, whole
+from orchestrator.interfaces.drawing import Line, spent, whole
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
 from orchestrator.runs.history import find_run, list_runs, read_tree, run_info
 from orchestrator.workspace import existing_workspace
@@ -42,8 +43,12 @@ def run(args: argparse.Namespace) -> int:
 def _ending(tree: Tree, info: RunInfo) -> list[Line]:
     finished = tree.finished or {}
     tried = [f"{attempt['strategy']}: {attempt['outcome']}" for attempt in finished.get("attempts", ())]
-    seconds = duration(info.usage.get("seconds"))
-    parts = [info.status, *(tried if len(tried) > 1 else ()), seconds]
+    parts = [
+        info.status,
+        *(tried if len(tried) > 1 else ()),
+        *spent(info.usage),
+        duration(info.usage.get("seconds")),
+    ]
     lines = [Line(" · ".join(part for part in parts if part), "good" if info.status == "answered" else "bad")]
     if info.message and info.message != info.status:
         lines += [Line(clean(text)) for text in info.message.splitlines()]
@@ -72,7 +77,12 @@ def _node_object(node: Node) -> dict[str, Any]:
         "value": node.value,
         "error": node.message or None,
         "duration_s": node.duration_s,
+        "calls": node.calls,
+        "tokens": node.tokens,
+        "usd": node.usd,
+        "model": node.model or None,
         "strategy": node.strategy or None,
+        "turns": [asdict(turn) for turn in node.turns],
         "during_cell": node.during if node.during >= 0 else None,
         "cells": [_cell_object(cell) for cell in node.cells],
         "checks": [
@@ -83,5 +93,5 @@ def _node_object(node: Node) -> dict[str, Any]:
 
 
 def _cell_object(cell: CellView) -> dict[str, Any]:
-    names = ("number", "source", "output", "error", "answered", "duration_s")
+    names = ("number", "turn", "source", "output", "error", "answered", "duration_s")
     return {name: getattr(cell, name) for name in names}

@@ -125,6 +125,18 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def money(usd: float) -> str:
+    """Dollars as a person reads them, as `$0.0312` or `$4.97`; empty for nothing."""
+    if usd <= 0:
+        return ""
+    return f"${usd:.2f}" if usd >= 1 else f"${usd:.4f}" if usd >= 0.00005 else "<$0.0001"
+
+
+def many(n: float) -> str:
+    """A count as a person reads it, as `950`, `34,210` or `1.97 M`."""
+    return f"{n:,.0f}" if n < 1_000_000 else f"{n / 1_000_000:.2f} M"
+
+
 def size(n_bytes: int) -> str:
     """A size as a person reads it, as `12.3 kB`."""
     amount, unit = float(n_bytes), "bytes"

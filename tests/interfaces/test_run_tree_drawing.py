@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.interfaces.console import status_line
 from orchestrator.interfaces.drawing import Line, brief, whole
 from orchestrator.interfaces.terminal import n_cells
 from orchestrator.runs.journal import Event
@@ -155,7 +156,7 @@ def test_brief_view_never_exceeds_its_height() -> None:
         story.begin(f"0.{number}", "0", f"skill-{number}")
     lines = texts(brief(story.root, 80, 10, LATER))
     assert len(lines) == 10
-    assert lines[-1] == "… 91 more lines"
+    assert lines[-1] == "├─ … 91 more at work or waiting"
 
 
 def test_text_of_skills_and_models_cannot_move_the_cursor() -> None:
@@ -188,3 +189,98 @@ def test_drawing_needs_no_journal_file(tmp_path: Path) -> None:
     story = Story()
     story.begin()
     assert texts(whole(story.root, 80)) == ["… digest"]
+
+
+def model_story() -> Story:
+    story = Story()
+    story.begin()
+    story.tell("iteration", strategy="rlm", iteration=1, model="m", messages=[], compacted=False)
+    figures = {
+        "model": "m",
+        "calls": 1,
+        "tokens_in": 1204,
+        "tokens_out": 210,
+        "usd": 0.0012,
+        "duration_s": 2.1,
+    }
+    story.tell("reply", iteration=1, text="It is 42.", problem="it has no code block", **figures)
+    story.tell("iteration", strategy="rlm", iteration=2, model="m", messages=[], compacted=False)
+    story.tell(
+        "reply",
+        iteration=2,
+        text="I ask.\n```repl\nllm_query('q')\n```\n",
+        problem=None,
+        **{**figures, "calls": 3},
+    )
+    story.cell(1, "llm_query('q')")
+    return story
+
+
+def test_turns_of_a_model_are_shown_with_their_cost_and_what_was_wrong() -> None:
+    story = model_story()
+    arguments = {"prompt": "how\x1b[31m are you?", "model": "m"}
+    for call, outcome, error in (("0.1", "ok", None), ("0.2", "not_run", "not run: the key is not known")):
+        story.tell(
+            "call_started", call, parent="0", kind="llm", name="llm_query", arguments=arguments, depth=1
+        )
+        story.tell(
+            "call_finished", call, outcome=outcome, value="fine\x07" if not error else None, error=error, duration_s=0.5,
+            calls=not error, tokens=0 if error else 30, usd=0.0, model="m", tokens_in=20, tokens_out=10,
+        )  # fmt: skip
+    story.cell_end(1, "'fine'")
+    story.tell(
+        "call_finished", outcome="ok", value=1, error=None, duration_s=3.0, calls=5, tokens=2858, usd=0.0024
+    )
+    assert texts(whole(story.root, 80)) == [
+        "✓ digest  rlm · 5 requests · 2,858 tokens · $0.0024 · 3.0 s",
+        "├─ ✗ turn 1 · m · 1,204 in, 210 out · $0.0012 · 2.1 s: it has no code block",
+        "│    It is 42.",
+        "├─ ● turn 2 · m · 1,204 in, 210 out · $0.0012 · 3 requests · 2.1 s",
+        "│    I ask.",
+        "├─ ✓ cell 1  100 ms",
+        "│    llm_query('q')",
+        "│    > 'fine'",
+        '│  ├─ ✓ llm_query("how\\x1b[31m are you?")  30 tokens · 500 ms',
+        '│  │    > "fine\\x07"',
+        '│  ├─ ○ llm_query("how\\x1b[31m are you?")  not run · 500 ms',
+        "│  │  └─ not run: the key is not known",
+    ]
+
+
+def test_a_live_view_says_what_a_model_is_doing() -> None:
+    story = model_story()
+    assert texts(brief(story.root, 80, 10, LATER))[1] == "├─ … turn 2: cell 1: llm_query('q')"
+    story.cell_end(1, "")
+    story.tell("iteration", strategy="rlm", iteration=3, model="m", messages=[], compacted=False)
+    assert texts(brief(story.root, 80, 10, LATER))[1] == "├─ … turn 3: asking m"
+
+
+def test_ten_thousand_calls_are_drawn_from_counts() -> None:
+    story = model_story()
+    for number in range(1, 10_001):
+        call = f"0.{number}"
+        story.tell(
+            "call_started", call, parent="0", kind="llm", name="llm_query", arguments={"prompt": "q"}, depth=1
+        )
+        if number > 20:
+            story.tell("call_finished", call, outcome="ok", value="x", error=None, duration_s=0.5)
+    lines = texts(brief(story.root, 80, 30, LATER))
+    assert "├─ ✓ llm_query: 9,980 ok" in lines
+    assert "├─ … 12 more at work or waiting" in lines
+    assert len(lines) < 15
+
+
+def test_the_status_line_says_what_is_left_and_fits() -> None:
+    story = model_story()
+    story.tree.started_at = AT
+    limits = {"calls": 500, "tokens": 2_000_000, "usd": 5.0, "seconds": 1800, "depth": 3}
+    story.tree.started = {"limits": limits}
+    assert status_line(story.tree, 80, LATER) == ""
+    story.tell("spent", calls=12, tokens=34_210, usd=0.0312)
+    wide = "12 requests · 34,210 tokens · $0.0312 · 2.0 s · left: $4.97, 1.97 M tokens, 488 requests, 29 min 58 s"
+    assert status_line(story.tree, 120, LATER) == wide
+    assert (
+        status_line(story.tree, 80, LATER)
+        == "12 requests · 34,210 tokens · $0.0312 · 2.0 s · left: $4.97, 1.97 M tokens"
+    )
+    assert status_line(story.tree, 50, LATER) == "12 requests · 34,210 tokens · $0.0312 · 2.0 s"
