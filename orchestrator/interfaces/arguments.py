@@ -187,6 +187,19 @@ def _add_record(commands: Commands[Parser]) -> None:
     status = _command(commands, "status", "status", "list the runs of a workspace, newest first")
     status.add_argument("run", metavar="RUN", nargs="?", help="one run only")
     _in_workspace(status)
+    export = _command(commands, "export", "export", "write one run in the form of another program")
+    export.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        default="latest",
+        help="a run id or the start or end of one (the newest)",
+    )
+    export.add_argument(
+        "--format", metavar="F", default="rlm", help="rlm: the log of the reference RLM (rlm)"
+    )
+    export.add_argument("--out", metavar="FILE", help="where to write it (stdout)")
+    _in_workspace(export, json=False)
     usage = _command(commands, "usage", "usage", "show how skills, workflows and strategies did")
     _in_workspace(usage)
 

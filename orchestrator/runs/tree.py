@@ -78,6 +78,8 @@ class Node:
     calls: int = 0  # model requests, of this call and all below it
     tokens: int = 0
     usd: float = 0.0
+    tokens_in: int = 0  # of an llm call
+    tokens_out: int = 0
     model: str = ""  # that answered it
     turns: list[TurnView] = field(default_factory=list)
     cells: list[CellView] = field(default_factory=list)
@@ -172,6 +174,7 @@ def _apply(node: Node, event: Event) -> None:
             node.duration_s = fields.get("duration_s")
             node.calls, node.tokens = fields.get("calls", 0), fields.get("tokens", 0)
             node.usd, node.model = fields.get("usd", 0.0), fields.get("model", "")
+            node.tokens_in, node.tokens_out = fields.get("tokens_in", 0), fields.get("tokens_out", 0)
         case "iteration":
             node.turns.append(_turn(fields))
         case "reply" if node.turns:
