@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.interfaces.drawing import FINE, NOT_MADE, Line, brief, check_line, label, now_utc, turn_line
@@ -24,7 +24,7 @@ from orchestrator.interfaces.terminal import (
 from orchestrator.runs.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from rich.text import Text
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from orchestrator.runs.journal import Event
 
 N_LISTED = 10
-"""Of the root's calls of one name, how many get a line of their own; those that failed always count among them."""
+"""Of the root's calls of one name, how many that went well get a line of their own."""
+
+N_FAILED_LISTED = 3
+"""The same of its calls of one name that failed in one way, or were not made."""
 
 N_LOGGED = 200
 """How many lines that cells log are shown."""
@@ -65,7 +68,7 @@ class PlainLines:
     """Lines as things happen: cells, the root's calls up to a number, checks."""
 
     def __init__(self) -> None:
-        self.tree = Tree()
+        self.tree = Tree(texts=False)
         self._width = columns()
         self._n_listed: Counter[str] = Counter()
         self._n_silent: Counter[str] = Counter()
@@ -91,6 +94,10 @@ class PlainLines:
         match event.event:
             case "run_started":
                 say(headline(self.tree, self._width))
+            case "iteration" if event.call == "0" and self.tree.root and event.fields.get("iteration") == 1:
+                if self.tree.root.n_attempts > 1:
+                    name = one_line(self.tree.root.strategy, 40)
+                    say(f"  attempt {self.tree.root.n_attempts}: {name}")
             case "reply" if event.call == "0" and self.tree.root:
                 say("  " + turn_line(self.tree.root.turns[-1], self._width - 2).text)
             case "cell_started" if event.call == "0":
@@ -111,11 +118,13 @@ class PlainLines:
         node = self.tree.node(event.call)
         if node is None:
             return
-        if self._n_listed[node.name] >= N_LISTED:
-            self._n_silent[node.name if node.outcome in FINE else f"{node.name} ({node.outcome})"] += 1
+        fine = node.outcome in FINE
+        kind = node.name if fine else f"{node.name} ({str(node.outcome).replace('_', ' ')})"
+        self._n_listed[kind] += 1
+        if self._n_listed[kind] > (N_LISTED if fine else N_FAILED_LISTED):
+            self._n_silent[kind] += 1
             return
-        self._n_listed[node.name] += 1
-        if node.outcome in FINE:
+        if fine:
             say(
                 one_line(f"✓ {label(node, 60)}  {duration(node.duration_s)}", self._width - 4).join(
                     ("    ", "")
@@ -149,8 +158,9 @@ class LiveTree:
         from rich.console import Console
         from rich.live import Live
 
-        self.tree = Tree()
+        self.tree = Tree(texts=False)
         self._n_logged = 0
+        self._paused = timedelta()  # a person's time is not the run's
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._live = Live(
             console=self._console,
@@ -178,9 +188,11 @@ class LiveTree:
     def paused(self) -> Iterator[None]:
         """Take the tree away while somebody else uses the terminal."""
         self._live.stop()
+        since = now_utc()
         try:
             yield
         finally:
+            self._paused += now_utc() - since
             self._live.start()
 
     def listen(self, event: Event) -> None:
@@ -201,7 +213,7 @@ class LiveTree:
         assert self.tree.root is not None
         width, now = self._console.width - 1, now_utc()
         lines = brief(self.tree.root, width, max(height - 1, 3), now)
-        if status := status_line(self.tree, width, now):
+        if status := status_line(self.tree, width, now - self._paused):
             lines.append(Line(status, "faint"))
         return Text("\n").join(map(_styled, lines))
 
@@ -221,7 +233,7 @@ def headline(tree: Tree, width: int) -> str:
 def status_line(tree: Tree, width: int, now: datetime) -> str:
     """What the run spent and what is left of its budget, on one line; empty for a run that asked no model.
 
-    Where it is too narrow, what is left goes first, from its end.
+    Where it is too narrow, the limits that are farthest away go first.
     """
     spent, limits = tree.spent, tree.started.get("limits") or {}
     n_calls = spent.get("calls", 0)
@@ -243,16 +255,16 @@ def status_line(tree: Tree, width: int, now: datetime) -> str:
         "seconds": seconds,
     }
     left = {name: max(0.0, limits[name] - used[name]) for name in used if limits.get(name) is not None}
-    said = {
-        "usd": lambda n: money(n) or "$0",
-        "tokens": lambda n: f"{many(n)} tokens",
+    said: dict[str, Callable[[float], str]] = {
         "calls": lambda n: plural(int(n), "request"),
-        "seconds": duration,
+        "tokens": lambda n: f"{many(n)} tokens",
+        "usd": lambda n: money(n) or "$0",
+        "seconds": lambda n: f"{n // 60:.0f} min" if 600 <= n < 3600 else duration(n),
     }
-    parts = [say_left(left[name]) for name, say_left in said.items() if name in left]
-    line = " · ".join(part for part in done if part)
-    while parts and len(line) + len(more := f" · left: {', '.join(parts)}") > width:
-        parts.pop()
+    parts = {name: say_left(left[name]) for name, say_left in said.items() if name in left}
+    line, more = " · ".join(part for part in done if part), ""
+    while parts and len(line) + len(more := f" · left: {', '.join(parts.values())}") > width:
+        del parts[max(parts, key=lambda name: left[name] / (limits[name] or 1))]
     return one_line(line + (more if parts else ""), width)
 
 

@@ -14,22 +14,36 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.interfaces.terminal import clean, duration, money, one_line, plural
-from orchestrator.runs.tree import FINE
+from orchestrator.runs.tree import FINE, NOT_MADE, beginning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.runs.tree import CellView, CheckView, Node, TurnView
 
-__all__ = ["FINE", "Line", "brief", "check_line", "label", "now_utc", "spent", "turn_line", "whole"]
+__all__ = [
+    "FINE",
+    "NOT_MADE",
+    "Line",
+    "brief",
+    "check_line",
+    "label",
+    "now_utc",
+    "spent",
+    "turn_line",
+    "whole",
+]
 
 Tone = Literal["plain", "good", "bad", "busy", "faint"]
 
-NOT_MADE = ("not_run", "budget")
-"""Outcomes of calls that say nothing of what was called: they were not made, or not paid for."""
-
 MAX_ALIKE = 10
 """Of finished calls with one name under one caller, how many `show` lists before it counts the rest."""
+
+MAX_NOT_MADE = 3
+"""The same of calls that were not made: they mostly say the same."""
+
+MAX_FAILED = 50
+"""Of failed calls with one name under one caller, how many `show` lists before it counts the rest."""
 
 MAX_RUNNING = 8
 """Of calls that run under one caller, how many a live view lists before it counts the rest."""
@@ -90,17 +104,21 @@ def turn_line(turn: TurnView, width: int) -> Line:
         plural(turn.calls, "request") if turn.calls > 1 else "",
         duration(turn.duration_s),
     )
-    text = " · ".join(part for part in (f"turn {turn.number}", turn.model, *figures) if part)
-    problem = f": {turn.problem}" if turn.problem else ""
-    return Line(one_line(f"{mark} {text}{problem}", width), "bad" if turn.problem else "plain")
+    head = f"turn {turn.number}" + (f": {turn.problem}" if turn.problem else "")
+    text = " · ".join(part for part in (head, turn.model, *figures) if part)
+    return Line(one_line(f"{mark} {text}", width), "bad" if turn.problem else "plain")
 
 
-def spent(usage: Mapping[str, Any]) -> list[str]:
-    """What a run spent on models, in words: nothing for one that asked none."""
+def spent(usage: Mapping[str, Any], unpriced: Sequence[str] = ()) -> list[str]:
+    """What a run spent on models, in words: nothing for one that asked none. `unpriced` are models without a price."""
     if not usage.get("calls"):
         return []
-    cost = money(usage.get("usd", 0.0)) or "no price"
-    return [plural(usage["calls"], "model request"), f"{usage.get('tokens', 0):,} tokens", cost]
+    cost = money(usage.get("usd", 0.0))
+    if unpriced:
+        names = clean(", ".join(f"`{name}`" for name in unpriced))
+        cost = f"{cost} and the unknown price of {names}" if cost else "price unknown"
+    parts = [plural(usage["calls"], "model request"), f"{usage.get('tokens', 0):,} tokens", cost]
+    return [part for part in parts if part]
 
 
 def now_utc() -> datetime:
@@ -109,26 +127,42 @@ def now_utc() -> datetime:
 
 
 def _inside(node: Node, guide: str, width: int) -> Iterator[Line]:
-    """Lines below a call's title: its turns and cells with the calls that each made, then other calls and checks."""
+    """Lines below a call's title, attempt by attempt: turns, cells with the calls that each made, other calls, checks."""
     by_cell: dict[int, list[Node]] = {}
+    others: dict[int, list[Node]] = {}
     for child in node.children:
-        by_cell.setdefault(child.during if child.during < len(node.cells) else -1, []).append(child)
+        if 0 <= child.during < len(node.cells):
+            by_cell.setdefault(child.during, []).append(child)
+        else:
+            others.setdefault(node.attempt_of(child.turn), []).append(child)
     cells: dict[int, list[int]] = {}
     for index, cell in enumerate(node.cells):
         cells.setdefault(cell.turn, []).append(index)
-    for number, turn in [(-1, None), *enumerate(node.turns)]:
-        if turn is not None and turn.model:
-            yield from _turn(turn, guide, width)
-        for index in cells.get(number, ()):
-            yield from _cell(node.cells[index], guide, width)
-            yield from _calls(by_cell.get(index, ()), guide + "│  ", width)
-    yield from _calls(by_cell.get(-1, ()), guide, width)
-    for check in node.checks:
-        line = check_line(check, width - len(guide) - 3)
-        yield Line(f"{guide}├─ {line.text}", line.tone)
+    for attempt in range(max(1, node.n_attempts)):
+        numbers = [number for number, turn in enumerate(node.turns) if turn.attempt == attempt]
+        if node.n_attempts > 1:
+            name = node.turns[numbers[0]].strategy
+            yield Line(
+                f"{guide}├─ {one_line(f'attempt {attempt + 1}: {name}', width - len(guide) - 3)}", "faint"
+            )
+        for number in [-1, *numbers] if attempt == 0 else numbers:
+            if number >= 0 and node.turns[number].model:
+                yield from _turn(node.turns[number], guide, width)
+            for index in cells.get(number, ()):
+                yield from _cell(node.cells[index], guide, width)
+                yield from _calls(by_cell.get(index, ()), guide + "│  ", width)
+        yield from _calls(others.get(attempt, ()), guide, width)
+        yield from _checks(node, attempt, guide, width)
     if node.outcome not in (None, *FINE) and node.message:
         for text in clean(node.message).splitlines():
             yield Line(f"{guide}└─ {one_line(text, width - len(guide) - 3)}", "bad")
+
+
+def _checks(node: Node, attempt: int, guide: str, width: int) -> Iterator[Line]:
+    for check in node.checks:
+        if node.attempt_of(check.turn) == attempt:
+            line = check_line(check, width - len(guide) - 3)
+            yield Line(f"{guide}├─ {line.text}", line.tone)
 
 
 def _turn(turn: TurnView, guide: str, width: int) -> Iterator[Line]:
@@ -156,27 +190,36 @@ def _calls(calls: Sequence[Node], guide: str, width: int) -> Iterator[Line]:
     seen: Counter[tuple[str, str]] = Counter()
     for node in calls:
         kind = node.name, "ok" if node.outcome in FINE else node.outcome or ""
-        listed_apart = node.outcome not in (*FINE, *NOT_MADE)
-        seen[kind] += not listed_apart
-        if not listed_apart and seen[kind] > MAX_ALIKE:
+        seen[kind] += 1
+        if seen[kind] > _n_listed(kind[1]):
             continue
         yield Line(f"{guide}├─ {_title(node, width - len(guide) - 3)}", _tone(node))
         if node.kind == "llm" and node.outcome in FINE:
             yield Line(f"{guide}│    > {one_line(_short(node.value, 200), width - len(guide) - 7)}")
         yield from _inside(node, guide + "│  ", width)
     for (name, outcome), n in seen.items():
-        if n > MAX_ALIKE:
-            mark, said = ("✓", "ok") if outcome == "ok" else ("○", outcome)
+        if (n_more := n - _n_listed(outcome)) > 0:
+            mark = "✓" if outcome == "ok" else "○" if outcome in NOT_MADE else "✗"
+            said = outcome.replace("_", " ") or "not finished"
             yield Line(
-                f"{guide}├─ {mark} {one_line(name, 40)}: {plural(n - MAX_ALIKE, 'more call')}, all {said}",
-                "faint",
+                f"{guide}├─ {mark} {one_line(name, 40)}: {plural(n_more, 'more call')}, all {said}", "faint"
             )
+
+
+def _n_listed(outcome: str) -> int:
+    if outcome in NOT_MADE:
+        return MAX_NOT_MADE
+    return MAX_ALIKE if outcome in ("", "ok") else MAX_FAILED
 
 
 def _going_on(node: Node, guide: str, width: int, now: datetime) -> Iterator[Line]:
     if (doing := _doing(node)) is not None:
         yield Line(f"{guide}├─ {one_line(doing, width - len(guide) - 3)}", "busy")
-    yield from _failed_cells([cell for cell in node.cells if cell.error], guide, width)
+    attempt = max(0, node.n_attempts - 1)
+    for earlier in range(max(0, attempt - 3), attempt):
+        yield Line(f"{guide}├─ {one_line(_came_to_nothing(node, earlier), width - len(guide) - 3)}", "bad")
+    failed_cells = [cell for cell in node.cells if cell.error and node.attempt_of(cell.turn) == attempt]
+    yield from _failed_cells(failed_cells, guide, width)
     running = list(node.running.values())
     for child in running[:MAX_RUNNING]:
         yield Line(f"{guide}├─ {_title(child, width - len(guide) - 3, now)}", "busy")
@@ -188,11 +231,19 @@ def _going_on(node: Node, guide: str, width: int, now: datetime) -> Iterator[Lin
         yield Line(f"{guide}├─ {one_line(text, width - len(guide) - 3)}", _tone(child))
     if len(node.failed) > 5:
         yield Line(f"{guide}├─ ✗ {plural(len(node.failed) - 5, 'earlier failed call')}", "bad")
+    for (name, outcome), nodes in node.not_made.items():
+        text = f"○ {name}: {len(nodes):,} {outcome.replace('_', ' ')}: {nodes[-1].message}"
+        yield Line(f"{guide}├─ {one_line(text, width - len(guide) - 3)}", "faint")
     for name, n in node.n_fine.items():
         yield Line(f"{guide}├─ {one_line(f'✓ {name}: {n:,} ok', width - len(guide) - 3)}", "good")
-    for check in node.checks:
-        line = check_line(check, width - len(guide) - 3)
-        yield Line(f"{guide}├─ {line.text}", line.tone)
+    yield from _checks(node, attempt, guide, width)
+
+
+def _came_to_nothing(node: Node, attempt: int) -> str:
+    """Why an attempt is not the last one."""
+    name = next((turn.strategy for turn in node.turns if turn.attempt == attempt), "")
+    checks = [check for check in node.checks if node.attempt_of(check.turn) == attempt and not check.passed]
+    return f"✗ {name}: " + (f"check {checks[0].name}: {checks[0].message}" if checks else "no answer")
 
 
 def _doing(node: Node) -> str | None:
@@ -225,6 +276,7 @@ def _title(node: Node, width: int, now: datetime | None = None) -> str:
         note
         for note in (
             node.strategy,
+            f"depth {node.depth}" if node.outcome is None and now is not None and node.depth else "",
             "" if node.outcome in (None, *FINE) else node.outcome.replace("_", " "),
             plural(node.calls, "request") if node.calls > 1 else "",
             f"{node.tokens:,} tokens" if node.tokens else "",
@@ -257,6 +309,7 @@ def _prompt(prompt: Any) -> Any:
 
 
 def _short(value: Any, width: int = 40) -> str:
+    value = beginning(value)  # an argument may have megabytes
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = f'"{text}"' if isinstance(value, str) else text
     return one_line(text, width)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import clean, say, show
-from orchestrator.memory.files import workspace_error
 from orchestrator.runs.export import FORMATS, rlm_lines
 from orchestrator.runs.history import find_run, read_tree
 from orchestrator.workspace import existing_workspace, expanded_path
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
+    from pathlib import Path
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,9 +34,27 @@ def run(args: argparse.Namespace) -> int:
         return 0
     path = expanded_path(args.out)
     try:
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        _write(path.resolve(), lines)
     except OSError as error:
-        raise workspace_error(path, error) from error
+        raise UsageError(
+            f"can't write `--out {args.out}`: {error.strerror or error}",
+            hint="name a file in a folder that exists and that you may write to",
+        ) from error
     say(f"wrote {clean(str(path))}")
     return 0
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    """Write a file whole or not at all; what is no file, as a pipe, gets the lines as they come."""
+    whole = not path.exists() or path.is_file()
+    part = path.with_name(f".{path.name}.{os.getpid()}.part") if whole else path
+    try:
+        with part.open("w", encoding="ascii") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        if whole:
+            part.replace(path)
+    except BaseException:
+        if whole:
+            with suppress(OSError):
+                part.unlink()
+        raise

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.interfaces.drawing import FINE, spent
 from orchestrator.interfaces.terminal import (
     as_json,
@@ -77,18 +78,38 @@ def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
         and not any(not check.passed for check in result.checks)
     ):
         say(f"error: {clean(result.message)}")
-    say(_ending(result, tree))
+    say(_ending(result, tree, _unpriced(tree, planned)))
     folder = planned.workspace.runs / result.run
     say(f"record: {clean(str(folder))}\n  orchestrate show {result.run}")
 
 
-def _ending(result: RunResult, tree: Tree) -> str:
+def _unpriced(tree: Tree, planned: Plan) -> list[str]:
+    """Models that answered, charged nothing and are not known to be free. A recording has no price to be known."""
+    names = []
+    for name, usd in tree.by_model.items():
+        try:
+            target = planned.reach.resolve(name)
+        except OrchestratorError:
+            continue  # it was named by a program of the workspace's own, which is gone by now
+        if usd <= 0 and target.usd_in is None and target.backend != "recorded":
+            names.append(name)
+    return names
+
+
+def _before(result: RunResult) -> str:
+    """The attempts before the one that counts, with what became of them, as "`written` failed its checks, "."""
+    said = []
+    for attempt in result.attempts[:-1]:
+        failed = any(not check.passed for check in attempt.checks)
+        said.append(f"`{attempt.strategy}` {'failed its checks' if failed else 'gave no answer'}, ")
+    return "".join(dict.fromkeys(said))
+
+
+def _ending(result: RunResult, tree: Tree, unpriced: list[str]) -> str:
     from orchestrator.runs.results import usage_fields  # loaded by now: there was a run
 
-    parts: list[str] = [result.status + (f" by `{result.strategy}`" if result.strategy else "")]
-    if len(result.attempts) > 1:
-        before = [f"`{one.strategy}`" for one in result.attempts[:-1]]
-        parts.append(f"after {', '.join(before)}")
+    by = f" by `{result.strategy}`" if result.strategy else ""
+    parts: list[str] = [f"{_before(result)}{result.status}{by}"]
     if result.checks:
         n_passed = sum(check.passed for check in result.checks)
         parts.append(f"{n_passed} of {plural(len(result.checks), 'check')} passed")
@@ -100,7 +121,7 @@ def _ending(result: RunResult, tree: Tree) -> str:
     n_failed = sum(node.outcome not in (None, *FINE) for node in calls)
     if calls or not result.usage.calls:
         parts.append(plural(len(calls), "skill call") + (f" ({n_failed} failed)" if n_failed else ""))
-    parts += spent(usage_fields(result.usage))
+    parts += spent(usage_fields(result.usage), unpriced)
     parts.append(duration(result.usage.seconds))
     return " · ".join(parts)
 

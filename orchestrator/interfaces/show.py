@@ -46,7 +46,7 @@ def _ending(tree: Tree, info: RunInfo) -> list[Line]:
     parts = [
         info.status,
         *(tried if len(tried) > 1 else ()),
-        *spent(info.usage),
+        *spent(tree.spent),
         duration(info.usage.get("seconds")),
     ]
     lines = [Line(" · ".join(part for part in parts if part), "good" if info.status == "answered" else "bad")]
@@ -62,6 +62,7 @@ def _tree_object(tree: Tree, info: RunInfo) -> dict[str, Any]:
         "status": info.status,
         "started": tree.started,
         "finished": tree.finished,
+        "spent": dict(tree.spent),
         "root": _node_object(tree.root) if tree.root else None,
     }
 
@@ -80,6 +81,8 @@ def _node_object(node: Node) -> dict[str, Any]:
         "calls": node.calls,
         "tokens": node.tokens,
         "usd": node.usd,
+        "tokens_in": node.tokens_in if node.kind == "llm" else None,
+        "tokens_out": node.tokens_out if node.kind == "llm" else None,
         "model": node.model or None,
         "strategy": node.strategy or None,
         "turns": [asdict(turn) for turn in node.turns],

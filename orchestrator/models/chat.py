@@ -60,7 +60,7 @@ class Chat:
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=self._target.timeout_s, sock_connect=CONNECT_S),
                 headers=self._headers,
-                trust_env=True,
+                proxy=_proxy(self._url),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         try:
@@ -95,6 +95,15 @@ class Chat:
         if self._key and self._key in str(error):
             error.args = (str(error).replace(self._key, HIDDEN),)
         return error
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the variables name for an address. Looked up once: aiohttp would read `.netrc` for each request."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 async def _read(response: Any) -> bytes:

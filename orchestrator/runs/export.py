@@ -2,23 +2,30 @@
 
 Source of the form: alexzhang13/rlm, `rlm/logger/rlm_logger.py`, `rlm/core/types.py` and `visualizer/src/lib/types.ts`.
 One JSON object a line: `metadata` first, then one `iteration` for each turn of the root. A recursive child is a call
-of the cell that made it, with its own iterations in its `metadata`.
+of the cell that made it, with its own iterations in its `metadata`. Skills do not stand in it, the calls that they
+make to models do; calls that no cell made (`judge` checks) stand with the last cell before them.
+
+The visualiser reads `prompt_tokens` and `completion_tokens` of a call, and the logger writes `usage_summary`: both are
+here. Its pages break on a value that is no text where they expect one, and on NaN.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.runs.tree import FINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.runs.tree import CellView, Node, Tree, TurnView
 
 FORMATS = ("rlm",)
+
+_SUMS = ("total_calls", "total_input_tokens", "total_output_tokens", "total_cost")
 
 
 def rlm_lines(tree: Tree) -> Iterator[str]:
@@ -45,39 +52,61 @@ def _config(tree: Tree) -> dict[str, Any]:
 
 def _iterations(node: Node, tree: Tree) -> Iterator[dict[str, Any]]:
     messages: list[dict[str, str]] = []
-    at = datetime.fromisoformat(node.started_at or tree.started_at)
+    made = _by_cell(node)
+    last_answered = _last_answered(node)
     for number, turn in enumerate(node.turns):
         cells = [(index, cell) for index, cell in enumerate(node.cells) if cell.turn == number]
         if turn.number == 1 or turn.compacted:
             messages = []
         messages = messages + turn.messages
         took = (turn.duration_s or 0.0) + sum(cell.duration_s or 0.0 for _, cell in cells)
-        at += timedelta(seconds=took)
         reply = turn.reply if turn.reply is not None else _as_reply(cells)
-        answered = any(cell.answered for _, cell in cells)
+        final = last_answered if last_answered in [index for index, _ in cells] else None
         yield {
             "iteration": number + 1,
-            "timestamp": at.isoformat(),
+            "timestamp": turn.at or node.started_at,
             "prompt": messages or [{"role": "user", "content": node.name}],
             "response": reply,
-            "code_blocks": [_block(node, index, cell, tree) for index, cell in cells],
-            "final_answer": _text(node.value) if answered and number == _last_answered(node) else None,
+            "code_blocks": [
+                _block(cell, made.get(index, ()), tree, _text(node.value) if index == final else None)
+                for index, cell in cells
+            ],
+            "final_answer": None if final is None else _text(node.value),
             "iteration_time": took,
         }
-        messages = [*messages, {"role": "assistant", "content": reply}]
+        messages = [*messages, {"role": "assistant", "content": reply or "(empty)"}]
 
 
-def _last_answered(node: Node) -> int:
-    return max((cell.turn for cell in node.cells if cell.answered), default=-1)
+def _last_answered(node: Node) -> int | None:
+    """Which cell gave the call's value: the last one that answered, once the call has a value."""
+    if node.outcome not in FINE and node.value is None:
+        return None
+    return max((index for index, cell in enumerate(node.cells) if cell.answered), default=None)
+
+
+def _by_cell(node: Node) -> dict[int, list[Node]]:
+    """The calls of each cell; one that no cell made stands with the last cell of the turns before it."""
+    last: dict[int, int] = {}
+    for index, cell in enumerate(node.cells):
+        last[cell.turn] = index
+    made: dict[int, list[Node]] = {}
+    for child in node.children:
+        made.setdefault(child.during if child.during >= 0 else last.get(child.turn, 0), []).append(child)
+    return made
 
 
 def _as_reply(cells: list[tuple[int, CellView]]) -> str:
     """Cells that stood in a document, as the reply that they would have been."""
-    return "\n\n".join(f"```repl\n{cell.source.rstrip()}\n```" for _, cell in cells)
+    return "\n\n".join(_fenced(cell.source.rstrip()) for _, cell in cells)
 
 
-def _block(node: Node, index: int, cell: CellView, tree: Tree) -> dict[str, Any]:
-    made = [child for child in node.children if child.during == index]
+def _fenced(source: str) -> str:
+    longest = max(map(len, re.findall("`{3,}", source)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}repl\n{source}\n{fence}"
+
+
+def _block(cell: CellView, made: Sequence[Node], tree: Tree, final: str | None) -> dict[str, Any]:
     return {
         "code": cell.source,
         "result": {
@@ -86,7 +115,7 @@ def _block(node: Node, index: int, cell: CellView, tree: Tree) -> dict[str, Any]
             "locals": {},
             "execution_time": cell.duration_s or 0.0,
             "rlm_calls": [_call(call, tree) for child in made for call in _of_models(child)],
-            "final_answer": _text(node.value) if cell.answered else None,
+            "final_answer": final,
         },
     }
 
@@ -102,29 +131,19 @@ def _of_models(node: Node) -> Iterator[Node]:
 
 def _call(node: Node, tree: Tree) -> dict[str, Any]:
     arguments = node.arguments if isinstance(node.arguments, dict) else {}
-    tokens_in, tokens_out = _tokens(node)
+    by_model = _by_model(node)
     model = node.model or next((turn.model for turn in node.turns), "") or str(arguments.get("model") or "")
     call: dict[str, Any] = {
         "root_model": model,
         "prompt": arguments.get("prompt", arguments),
-        "response": _text(node.value) if node.outcome in FINE else f"[{node.outcome}] {node.message}",
-        "prompt_tokens": tokens_in,
-        "completion_tokens": tokens_out,
-        "usage_summary": {
-            "model_usage_summaries": {
-                model: {
-                    "total_calls": node.calls,
-                    "total_input_tokens": tokens_in,
-                    "total_output_tokens": tokens_out,
-                    "total_cost": node.usd,
-                }
-            },
-            "total_cost": node.usd,
-        },
+        "response": _text(node.value) if node.outcome in FINE else f"[{_said(node)}] {node.message}",
+        "prompt_tokens": sum(one["total_input_tokens"] for one in by_model.values()),
+        "completion_tokens": sum(one["total_output_tokens"] for one in by_model.values()),
+        "usage_summary": {"model_usage_summaries": by_model, "total_cost": node.usd},
         "execution_time": node.duration_s or 0.0,
     }
     if node.outcome not in FINE:
-        call["error"] = node.message or str(node.outcome)
+        call["error"] = node.message or _said(node)
     if node.turns:
         run = {**_config(tree), "root_model": model}
         iterations = [{"type": "iteration", **one} for one in _iterations(node, tree)]
@@ -132,16 +151,23 @@ def _call(node: Node, tree: Tree) -> dict[str, Any]:
     return call
 
 
-def _tokens(node: Node) -> tuple[int, int]:
-    """Tokens of prompts and of replies, of a call and all below it."""
-    if node.kind == "llm":
-        return node.tokens_in, node.tokens_out
-    below = [_tokens(child) for child in node.children]
-    turns: list[TurnView] = node.turns
-    return (
-        sum(turn.tokens_in for turn in turns) + sum(one for one, _ in below),
-        sum(turn.tokens_out for turn in turns) + sum(one for _, one in below),
-    )
+def _said(node: Node) -> str:
+    return (node.outcome or "not finished").replace("_", " ")
+
+
+def _by_model(node: Node) -> dict[str, dict[str, float]]:
+    """What each model did for a call and all below it, as the reference sums it up."""
+    found: dict[str, dict[str, float]] = {}
+    for one in node.walk():
+        asked: list[TurnView | Node] = [*(turn for turn in one.turns if turn.calls)]
+        if one.kind == "llm" and one.calls:
+            asked.append(one)
+        for each in asked:
+            sums = found.setdefault(each.model, dict.fromkeys(_SUMS, 0))
+            amounts = (each.calls, each.tokens_in, each.tokens_out, each.usd)
+            for name, amount in zip(_SUMS, amounts, strict=True):
+                sums[name] += amount
+    return found
 
 
 def _text(value: Any) -> str:
@@ -149,4 +175,17 @@ def _text(value: Any) -> str:
 
 
 def _line(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """One line in ASCII: no terminal and no reader of lines sees anything else in it."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value with texts for the numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -76,6 +76,7 @@ class Journal:
             )
         except OSError as error:
             raise workspace_error(folder / FILE_NAME, error) from error
+        self._n_bytes = os.fstat(self._fd).st_size  # nobody else writes: see the lock
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -144,14 +145,16 @@ class Journal:
         return {"$blob": self.blob(data).name, "n_bytes": len(data)}
 
     def _write(self, line: bytes) -> None:
-        start = os.fstat(self._fd).st_size
         try:
             written = os.write(self._fd, line)
             while written < len(line):
                 written += os.write(self._fd, line[written:])
         except OSError as error:
-            os.ftruncate(self._fd, start)  # a torn line would hide the events that a resumed run appends
+            os.ftruncate(
+                self._fd, self._n_bytes
+            )  # a torn line would hide the events that a resumed run appends
             raise workspace_error(self.folder / FILE_NAME, error) from error
+        self._n_bytes += len(line)
         self._unsynced = True
 
 

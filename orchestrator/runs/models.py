@@ -228,7 +228,8 @@ class Models:
         if self._strict_usd and target.usd_in is None and target.backend not in ("recorded", "command"):
             raise ModelUnavailable(
                 f"the price of `{target.model}` is unknown, and the budget sets `usd`",
-                hint=f"give `usd_in` and `usd_out` (for a million tokens) in [models.{target.name}] of orchestrate.toml",
+                hint=f'say it in orchestrate.toml: [models.NAME] with model = "{target.name}", usd_in = ..., usd_out = ... '
+                "(for a million tokens), and name that",
             )
         estimate = _estimate(line, line.estimated_tokens(question.messages))
         n_bytes = sum(n_text_bytes(question.messages))

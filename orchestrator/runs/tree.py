@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 FINE = ("ok", "unverified")
 """Outcomes of calls that did what they should."""
 
+NOT_MADE = ("not_run", "budget")
+"""Outcomes of calls that say nothing of what was called: they were not made, or not paid for."""
+
+KEPT_CHARS = 400
+KEPT_ITEMS = 8
+"""So much of a text, a list or an object is kept where its beginning is enough."""
+
+_WHOLE = frozenset({"error", "model", "strategy", "problem"})
+"""Short texts that are shown whole."""
+
 
 @dataclass(slots=True)
 class TurnView:
@@ -21,6 +32,8 @@ class TurnView:
 
     number: int
     strategy: str
+    attempt: int = 0  # which of the call's attempts it belongs to, counted from 0
+    at: str = ""
     model: str = ""
     messages: list[dict[str, str]] = field(default_factory=list)  # those that were new in it
     compacted: bool = False  # `messages` took the place of all before them
@@ -48,18 +61,20 @@ class CellView:
 
 @dataclass(slots=True)
 class CheckView:
-    """What one check said."""
+    """What one check said. `turn` is the place of the turn that it came after."""
 
     name: str
     passed: bool
     message: str = ""
+    turn: int = -1
 
 
 @dataclass(slots=True)
 class Node:
     """One call with all that happened in it. `outcome` is None while it runs.
 
-    `running`, `n_fine` and `failed` sum up its children, so that drawing what goes on needs not look at all of them.
+    `running`, `n_fine`, `failed` and `not_made` sum up its children, so that drawing what goes on needs not look at all of them.
+    `calls`, `tokens` and `usd` are of this call and all below it: while it runs, of what came to its end.
     """
 
     call: str
@@ -75,7 +90,8 @@ class Node:
     during: int = (
         -1
     )  # which of the caller's cells made the call, counted from 0 over all attempts; -1: none of them
-    calls: int = 0  # model requests, of this call and all below it
+    turn: int = -1  # which of the caller's turns it was made in or after
+    calls: int = 0  # model requests
     tokens: int = 0
     usd: float = 0.0
     tokens_in: int = 0  # of an llm call
@@ -88,11 +104,21 @@ class Node:
     running: dict[str, Node] = field(default_factory=dict)
     n_fine: Counter[str] = field(default_factory=Counter)
     failed: list[Node] = field(default_factory=list)
+    not_made: dict[tuple[str, str], list[Node]] = field(default_factory=dict)  # by name and outcome
 
     @property
     def depth(self) -> int:
         """Steps from the root, which has 0."""
         return self.call.count(".")
+
+    @property
+    def n_attempts(self) -> int:
+        """How many attempts it made so far; 0 where it runs no cells."""
+        return self.turns[-1].attempt + 1 if self.turns else 0
+
+    def attempt_of(self, turn: int) -> int:
+        """Which attempt a turn belongs to; the first one's is what came before any turn."""
+        return self.turns[turn].attempt if 0 <= turn < len(self.turns) else 0
 
     @property
     def strategy(self) -> str:
@@ -107,15 +133,21 @@ class Node:
 
 
 class Tree:
-    """What is known of a run so far. Feed it events in order."""
+    """What is known of a run so far. Feed it events in order.
 
-    def __init__(self) -> None:
+    With `texts=False` it holds no more of prompts, replies, outputs and values than their beginnings: for a view of a
+    run that goes on, whose thousands of calls would else keep their texts in memory until the run ends.
+    """
+
+    def __init__(self, *, texts: bool = True) -> None:
+        self._texts = texts
         self.run = ""
         self.started: dict[str, Any] = {}  # fields of `run_started`
         self.started_at = ""
         self.finished: dict[str, Any] | None = None  # fields of `run_finished`
         self.root: Node | None = None
-        self.spent: Mapping[str, Any] = {}  # calls, tokens and usd of the whole run
+        self.by_model: dict[str, float] = {}  # dollars, of each model that answered with tokens
+        self._told: Mapping[str, Any] = {}
         self._nodes: dict[str, Node] = {}
 
     def add(self, event: Event) -> None:
@@ -125,15 +157,21 @@ class Tree:
             self.started, self.started_at = event.fields, event.at
         elif event.event == "run_finished":
             self.finished = event.fields
-            self.spent = event.fields.get("usage", self.spent)
+            self._told = event.fields.get("usage", self._told)
         elif event.event == "spent":
-            self.spent = event.fields
+            self._told = event.fields
         elif event.event == "call_started":
             self._begin(event)
         elif node := self._nodes.get(event.call):
-            _apply(node, event)
-            if event.event == "call_finished":
-                self._sum_up(node)
+            self._happened(node, event if self._texts else _beginnings(event))
+
+    @property
+    def spent(self) -> Mapping[str, Any]:
+        """Calls, tokens and usd of the whole run: as the run told them, else what its calls add up to."""
+        root = self.root
+        if self._told or root is None:
+            return self._told
+        return {"calls": root.calls, "tokens": root.tokens, "usd": root.usd}
 
     def node(self, call: str) -> Node | None:
         """The node of a call id."""
@@ -141,16 +179,43 @@ class Tree:
 
     def _begin(self, event: Event) -> None:
         fields = event.fields
-        node = Node(event.call, fields["kind"], fields["name"], fields.get("arguments"), event.at)
+        arguments = fields.get("arguments")
+        if not self._texts:
+            arguments = beginning(arguments)
+        node = Node(event.call, fields["kind"], fields["name"], arguments, event.at)
         self._nodes[event.call] = node
         parent = self._nodes.get(fields.get("parent") or "")
         if parent is not None:
             at_work = parent.cells and parent.cells[-1].duration_s is None
             node.during = len(parent.cells) - 1 if at_work else -1
+            node.turn = len(parent.turns) - 1
             parent.children.append(node)
             parent.running[node.call] = node
         elif self.root is None:
             self.root = node
+
+    def _happened(self, node: Node, event: Event) -> None:
+        fields = event.fields
+        if event.event == "reply":
+            n_tokens = fields.get("tokens_in", 0) + fields.get("tokens_out", 0)
+            self._count(node, fields.get("calls", 0), n_tokens, fields.get("usd", 0.0))
+        elif event.event == "call_finished" and "calls" in fields:
+            # What it and all below it came to: more than was counted, where requests failed or were told of nowhere.
+            more = [fields.get(name, 0) - getattr(node, name) for name in ("calls", "tokens", "usd")]
+            self._count(node, *more)
+        _apply(node, event)
+        if event.event == "call_finished":
+            self._sum_up(node)
+        model = fields.get("model") if event.event in ("reply", "call_finished") else None
+        if model and (fields.get("tokens_in") or fields.get("tokens_out")):
+            self.by_model[model] = self.by_model.get(model, 0.0) + fields.get("usd", 0.0)
+
+    def _count(self, node: Node, calls: int, tokens: int, usd: float) -> None:
+        """Count requests in, at this call and at those that wait for it."""
+        at: Node | None = node
+        while at is not None:
+            at.calls, at.tokens, at.usd = at.calls + calls, at.tokens + tokens, round(at.usd + usd, 12)
+            at = self._nodes.get(at.call.rpartition(".")[0])
 
     def _sum_up(self, node: Node) -> None:
         parent = self._nodes.get(node.call.rpartition(".")[0])
@@ -159,6 +224,8 @@ class Tree:
         parent.running.pop(node.call, None)
         if node.outcome in FINE:
             parent.n_fine[node.name] += 1
+        elif node.outcome in NOT_MADE:
+            parent.not_made.setdefault((node.name, node.outcome), []).append(node)
         else:
             parent.failed.append(node)
 
@@ -172,11 +239,10 @@ def _apply(node: Node, event: Event) -> None:
             node.message = fields.get("error") or ""
             node.printed = fields.get("printed", "")
             node.duration_s = fields.get("duration_s")
-            node.calls, node.tokens = fields.get("calls", 0), fields.get("tokens", 0)
-            node.usd, node.model = fields.get("usd", 0.0), fields.get("model", "")
+            node.model = fields.get("model", "")
             node.tokens_in, node.tokens_out = fields.get("tokens_in", 0), fields.get("tokens_out", 0)
         case "iteration":
-            node.turns.append(_turn(fields))
+            node.turns.append(_turn(node, event))
         case "reply" if node.turns:
             _replied(node.turns[-1], fields)
         case "cell_started":
@@ -186,15 +252,20 @@ def _apply(node: Node, event: Event) -> None:
             cell.output, cell.error = fields["output"], fields.get("error")
             cell.answered, cell.duration_s = fields["answered"], fields["duration_s"]
         case "check":
-            node.checks.append(CheckView(fields["name"], fields["passed"], fields.get("message", "")))
+            said = fields.get("message", "")
+            node.checks.append(CheckView(fields["name"], fields["passed"], said, len(node.turns) - 1))
         case _:
             pass
 
 
-def _turn(fields: Mapping[str, Any]) -> TurnView:
+def _turn(node: Node, event: Event) -> TurnView:
+    fields = event.fields
+    number = fields.get("iteration", 1)
     return TurnView(
-        fields.get("iteration", 1),
+        number,
         fields["strategy"],
+        node.n_attempts if number == 1 else max(0, node.n_attempts - 1),
+        event.at,
         fields.get("model", ""),
         list(fields.get("messages") or ()),
         fields.get("compacted", False),
@@ -207,3 +278,23 @@ def _replied(turn: TurnView, fields: Mapping[str, Any]) -> None:
     turn.calls, turn.usd = fields.get("calls", 0), fields.get("usd", 0.0)
     turn.tokens_in, turn.tokens_out = fields.get("tokens_in", 0), fields.get("tokens_out", 0)
     turn.duration_s = fields.get("duration_s")
+
+
+def beginning(value: Any, depth: int = 3) -> Any:
+    """The value with long texts, long lists and what lies deep cut: enough to say what it is."""
+    if isinstance(value, str):
+        return value if len(value) <= KEPT_CHARS else value[:KEPT_CHARS] + "…"
+    if isinstance(value, (list, tuple)):
+        return [beginning(item, depth - 1) for item in value[:KEPT_ITEMS]] if depth else "…"
+    if isinstance(value, dict):
+        kept = islice(value.items(), KEPT_ITEMS)
+        return {name: beginning(item, depth - 1) for name, item in kept} if depth else "…"
+    return value
+
+
+def _beginnings(event: Event) -> Event:
+    """The event with the beginnings of its texts; a model's messages are left out."""
+    if event.event not in ("call_finished", "iteration", "reply", "cell_started", "cell_finished"):
+        return event
+    fields = {name: value if name in _WHOLE else beginning(value) for name, value in event.fields.items()}
+    return replace(event, fields={**fields, "messages": []} if "messages" in fields else fields)

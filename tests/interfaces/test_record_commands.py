@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from orchestrator import app
+from orchestrator.interfaces.outcome import say_ending
+from orchestrator.runs.journal import Event
+from orchestrator.runs.tree import Tree
+from orchestrator.values import RunResult, Usage
 
 Orchestrate = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[..., Path]
@@ -125,6 +132,137 @@ def test_changed_journal_is_named_with_its_line(run: str, orchestrate: Orchestra
     assert done.returncode == 2
     assert f"{journal}:3" in done.stderr
     assert orchestrate("status").returncode == 0
+
+
+@pytest.fixture
+def modelled(orchestrate: Orchestrate, workflow: Write, workspace: Path) -> subprocess.CompletedProcess[str]:
+    """A run whose own cell fails its check, so that a model answers: after a malformed turn, with 20 sub-calls."""
+    replies = [
+        {"role": "root", "match": "Do it", "reply": "I think \x1b[31mfirst."},
+        {
+            "role": "root",
+            "reply": "I ask.\n```repl\nsaid = llm_query_batched(['q'] * 20)\nFINAL(len([s for s in said if s]))\n```",
+        },
+        {"role": "sub", "reply": "well\x07", "times": 0},
+    ]
+    (workspace / "script.json").write_text(json.dumps({"replies": replies}))
+    path = workflow(
+        "FINAL(0)", checks=[{"name": "is twelve", "expr": "answer == 12"}], budget={"calls": 14, "depth": 1}
+    )
+    return orchestrate(str(path), "--model", "recorded:script.json")
+
+
+def test_run_of_a_model_is_told_in_a_line_a_turn_and_counts(
+    modelled: subprocess.CompletedProcess[str],
+) -> None:
+    assert (modelled.stdout, modelled.returncode) == ("12\n", 0)
+    lines = [re.sub(r"  [\d.]+ m?s$|[\d,]+ in, .*", "", line) for line in modelled.stderr.splitlines()[2:-2]]
+    lines = [line for line in lines if "llm_query(" not in line]
+    assert [line.strip() for line in lines[:-1]] == [
+        "… cell 1",
+        "✓ cell 1",
+        "✗ check: is twelve: `answer == 12` is False",
+        "attempt 2: rlm",
+        "✗ turn 1: it has no code block · recorded:script.json ·",
+        "● turn 2 · recorded:script.json ·",
+        "… cell 1",
+        "… 2 more calls of llm_query",
+        "… 5 more calls of llm_query (budget)",
+        "✓ cell 1",
+        "✓ check: is twelve",
+    ]
+    assert lines[-1].startswith("`written` failed its checks, answered by `rlm` · 1 of 1 check passed · ")
+    assert " · 14 model requests · " in lines[-1]
+    assert "$" not in lines[-1]
+    assert "\x1b" not in modelled.stderr
+
+
+def test_show_draws_turns_and_what_models_were_asked(
+    modelled: subprocess.CompletedProcess[str], orchestrate: Orchestrate
+) -> None:
+    done = orchestrate("show")
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("├─ ✗ turn 1: it has no code block · recorded:script.json") for line in lines)
+    assert "│    I think \\x1b[31mfirst." in lines
+    assert '│  │    > "well\\x07"' in lines
+    assert "│  ├─ ○ llm_query: 5 more calls, all budget" in lines
+    assert lines[-1].startswith("answered · written: error · rlm: ok · 14 model requests · ")
+    assert max(map(len, lines)) <= 80
+    tree = json.loads(orchestrate("show", "--json").stdout)
+    assert tree["spent"]["calls"] == tree["root"]["calls"] == 14
+    assert [(turn["attempt"], turn["strategy"], turn["problem"]) for turn in tree["root"]["turns"]] == [
+        (0, "written", ""),
+        (1, "rlm", "it has no code block"),
+        (1, "rlm", ""),
+    ]
+    assert tree["root"]["turns"][1]["messages"][0]["role"] == "system"
+    assert [cell["turn"] for cell in tree["root"]["cells"]] == [0, 2]
+    first = tree["root"]["children"][0]
+    assert (first["kind"], first["calls"], first["tokens"]) == (
+        "llm",
+        1,
+        first["tokens_in"] + first["tokens_out"],
+    )
+
+
+def test_export_writes_the_log_to_stdout_or_a_file(
+    modelled: subprocess.CompletedProcess[str], orchestrate: Orchestrate, workspace: Path
+) -> None:
+    shown = orchestrate("export", "latest", "--format", "rlm")
+    lines = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["metadata", "iteration", "iteration", "iteration"]
+    assert [line["final_answer"] for line in lines[1:]] == [None, None, "12"]
+    (workspace / "log.jsonl").write_text("old")
+    done = orchestrate("export", "--out", "log.jsonl")
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert (workspace / "log.jsonl").read_text() == shown.stdout
+    assert [path.name for path in workspace.glob(".*.part")] == []
+    wrong = orchestrate("export", "--format", "rml")
+    assert wrong.returncode == 2
+    assert wrong.stderr == ("error: no format named `rml` (1 known: rlm)\nhint: did you mean `rlm`?\n")
+    nowhere = orchestrate("export", "--out", "no/folder/log.jsonl")
+    assert nowhere.returncode == 2
+    assert "can't write `--out no/folder/log.jsonl`" in nowhere.stderr
+
+
+def test_crashed_run_says_what_its_finished_calls_spent(
+    modelled: subprocess.CompletedProcess[str], orchestrate: Orchestrate, workspace: Path
+) -> None:
+    [folder] = (workspace / "memory" / "runs").iterdir()
+    lines = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_text("".join(lines[:-2]))
+    assert " · 14 model requests · " in orchestrate("show").stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("model", "usd", "said"),
+    [
+        ("openai/nobody-knows-this", 0.0, ["2 model requests", "30 tokens", "price unknown"]),
+        (
+            "openai/nobody-knows-this",
+            0.5,
+            ["2 model requests", "30 tokens", "$0.5000"],
+        ),  # the endpoint said it
+        ("ollama/mine", 0.0, ["2 model requests", "30 tokens"]),
+        ("recorded:script.json", 0.0, ["2 model requests", "30 tokens"]),
+    ],
+)
+def test_ending_never_calls_an_unknown_price_nothing(
+    model: str,
+    usd: float,
+    said: list[str],
+    workflow: Write,
+    workspace: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    planned = app.plan(app.RunRequest(workflow("FINAL(1)"), workspace=workspace))
+    tree = Tree()
+    tree.add(Event(0, "", "r", "0", "call_started", {"kind": "root", "name": "job"}))
+    tree.add(Event(1, "", "r", "0", "iteration", {"strategy": "rlm", "iteration": 1, "model": model}))
+    reply = {"calls": 2, "tokens_in": 20, "tokens_out": 10, "usd": usd, "model": model, "text": ""}
+    tree.add(Event(2, "", "r", "0", "reply", reply))
+    say_ending(RunResult("answered", 1, "r", "rlm", usage=Usage(2, 30, usd, 1.0)), tree, planned)
+    assert capsys.readouterr().err.splitlines()[0] == " · ".join(["answered by `rlm`", *said, "1.0 s"])
 
 
 def test_crashed_run_took_the_time_that_its_record_spans(

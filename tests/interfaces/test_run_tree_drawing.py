@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,8 @@ def test_brief_view_puts_what_runs_and_what_failed_first() -> None:
     assert texts(brief(story.root, 80, 40, LATER)) == [
         "… digest  2.0 s",
         "├─ … cell 1: skills.f.map(items)",
-        "├─ … f.go(item=29)  2.0 s",
-        "├─ … f.go(item=30)  2.0 s",
+        "├─ … f.go(item=29)  depth 1 · 2.0 s",
+        "├─ … f.go(item=30)  depth 1 · 2.0 s",
         "├─ ✗ f.go(item=5) timeout · 500 ms: took 30 s",
         "├─ ✓ f.go: 27 ok",
     ]
@@ -233,7 +234,7 @@ def test_turns_of_a_model_are_shown_with_their_cost_and_what_was_wrong() -> None
     )
     assert texts(whole(story.root, 80)) == [
         "✓ digest  rlm · 5 requests · 2,858 tokens · $0.0024 · 3.0 s",
-        "├─ ✗ turn 1 · m · 1,204 in, 210 out · $0.0012 · 2.1 s: it has no code block",
+        "├─ ✗ turn 1: it has no code block · m · 1,204 in, 210 out · $0.0012 · 2.1 s",
         "│    It is 42.",
         "├─ ● turn 2 · m · 1,204 in, 210 out · $0.0012 · 3 requests · 2.1 s",
         "│    I ask.",
@@ -271,16 +272,178 @@ def test_ten_thousand_calls_are_drawn_from_counts() -> None:
 
 
 def test_the_status_line_says_what_is_left_and_fits() -> None:
-    story = model_story()
+    story = Story()
+    story.begin()
     story.tree.started_at = AT
     limits = {"calls": 500, "tokens": 2_000_000, "usd": 5.0, "seconds": 1800, "depth": 3}
     story.tree.started = {"limits": limits}
     assert status_line(story.tree, 80, LATER) == ""
     story.tell("spent", calls=12, tokens=34_210, usd=0.0312)
-    wide = "12 requests · 34,210 tokens · $0.0312 · 2.0 s · left: $4.97, 1.97 M tokens, 488 requests, 29 min 58 s"
+    wide = "12 requests · 34,210 tokens · $0.0312 · 2.0 s · left: 488 requests, 1.97 M tokens, $4.97, 29 min"
     assert status_line(story.tree, 120, LATER) == wide
     assert (
         status_line(story.tree, 80, LATER)
-        == "12 requests · 34,210 tokens · $0.0312 · 2.0 s · left: $4.97, 1.97 M tokens"
+        == "12 requests · 34,210 tokens · $0.0312 · 2.0 s · left: 488 requests"
     )
     assert status_line(story.tree, 50, LATER) == "12 requests · 34,210 tokens · $0.0312 · 2.0 s"
+
+
+def llm_call(story: Story, call: str, outcome: str = "ok", **fields: Any) -> None:
+    """A finished call of a model, below the call that its id says."""
+    parent = call.rpartition(".")[0]
+    arguments = {"prompt": "q", "model": "m"}
+    story.tell(
+        "call_started", call, parent=parent, kind="llm", name="llm_query", arguments=arguments, depth=1
+    )
+    figures = {"calls": 1, "tokens": 30, "usd": 0.001, "model": "m", "tokens_in": 20, "tokens_out": 10}
+    error = None if outcome == "ok" else "it was not made"
+    told = {"value": "x", "error": error, "duration_s": 0.5, **figures, **fields}
+    story.tell("call_finished", call, outcome=outcome, **told)
+
+
+def test_what_a_running_call_spent_is_what_came_to_its_end_below_it() -> None:
+    story = model_story()
+    story.tell("call_started", "0.1", parent="0", kind="rlm", name="rlm_query", arguments={}, depth=1)
+    llm_call(story, "0.1.1")
+    llm_call(story, "0.1.2")
+    child = story.tree.node("0.1")
+    assert child is not None
+    assert (child.calls, child.tokens, round(child.usd, 6)) == (2, 60, 0.002)
+    story.tell(  # with a request that failed, of which no event tells
+        "call_finished",
+        "0.1",
+        outcome="ok",
+        value=1,
+        error=None,
+        duration_s=1.0,
+        calls=3,
+        tokens=75,
+        usd=0.003,
+    )
+    assert (child.calls, child.tokens, child.usd) == (3, 75, 0.003)
+    assert story.tree.spent == {"calls": 7, "tokens": 2 * 1414 + 75, "usd": 0.0054}
+    story.tell("spent", calls=8, tokens=2904, usd=0.0055)
+    assert story.tree.spent["calls"] == 8
+
+
+def test_events_of_earlier_versions_have_no_figures_and_are_read() -> None:
+    story = Story()
+    story.begin()
+    story.tell("iteration", strategy="written", iteration=1)
+    story.cell(1, "f()")
+    story.begin("0.1", "0", "f.go")
+    story.end("0.1")
+    story.end("0")
+    assert (story.root.calls, story.root.tokens, story.root.usd, story.root.strategy) == (
+        0,
+        0,
+        0.0,
+        "written",
+    )
+    assert story.tree.spent == {"calls": 0, "tokens": 0, "usd": 0.0}
+
+
+def test_calls_that_were_not_made_are_no_failures_of_what_was_called() -> None:
+    story = model_story()
+    for number in range(1, 41):
+        llm_call(story, f"0.{number}", "budget" if number > 25 else "not_run", calls=0, tokens=0, usd=0.0)
+    lines = texts(brief(story.root, 80, 30, LATER))
+    assert "├─ ○ llm_query: 25 not run: it was not made" in lines
+    assert "├─ ○ llm_query: 15 budget: it was not made" in lines
+    assert not [line for line in lines if "✗ llm" in line or "failed call" in line]
+    lines = texts(whole(story.root, 80))
+    assert "│  ├─ ○ llm_query: 22 more calls, all not run" in lines
+    assert "│  ├─ ○ llm_query: 12 more calls, all budget" in lines
+
+
+def test_thousands_of_failed_calls_are_no_flood() -> None:
+    story = model_story()
+    for number in range(1, 2001):
+        llm_call(story, f"0.{number}", "error")
+    lines = texts(whole(story.root, 80))
+    assert len(lines) < 120
+    assert "│  ├─ ✗ llm_query: 1,950 more calls, all error" in lines
+
+
+def test_attempts_stand_apart_each_with_its_checks() -> None:
+    story = Story()
+    story.begin()
+    story.tell("iteration", strategy="written", iteration=1)
+    story.cell(1, "FINAL(0)")
+    story.cell_end(1, "")
+    story.tell("check", name="is three", passed=False, message="`answer` is 0")
+    story.tell("iteration", strategy="rlm", iteration=1, model="m", messages=[], compacted=False)
+    assert texts(brief(story.root, 80, 30, LATER))[1:] == [
+        "├─ … turn 1: asking m",
+        "├─ ✗ written: check is three: `answer` is 0",
+    ]
+    story.tell("reply", iteration=1, text="```repl\nFINAL(3)\n```", model="m", problem=None, duration_s=2.0)
+    story.cell(1, "FINAL(3)")
+    story.cell_end(1, "")
+    story.tell("check", name="is three", passed=True, message="")
+    story.end("0")
+    assert texts(whole(story.root, 80)) == [
+        "✓ digest  rlm · 500 ms",
+        "├─ attempt 1: written",
+        "├─ ✓ cell 1  100 ms",
+        "│    FINAL(0)",
+        "├─ ✗ check: is three: `answer` is 0",
+        "├─ attempt 2: rlm",
+        "├─ ● turn 1 · m · 0 in, 0 out · 2.0 s",
+        "├─ ✓ cell 1  100 ms",
+        "│    FINAL(3)",
+        "├─ ✓ check: is three",
+    ]
+
+
+def test_a_view_keeps_the_beginnings_of_texts_only() -> None:
+    story = Story()
+    story.tree = Tree(texts=False)
+    story.begin(text="a" * 1_000_000, many=["b" * 1000] * 1000)
+    message = {"role": "user", "content": "c" * 1_000_000}
+    story.tell("iteration", strategy="rlm", iteration=1, model="m", messages=[message], compacted=False)
+    story.tell("reply", iteration=1, text="d" * 1_000_000, model="m", problem="e" * 1000)
+    story.cell(1, "f = 1\n" * 100_000)
+    llm_call(story, "0.1", value="g" * 1_000_000)
+    story.cell_end(1, "h" * 1_000_000, "i" * 1000)
+    assert len(repr(story.root)) < 12_000
+    assert (story.root.turns[0].problem, story.root.cells[0].error) == ("e" * 1000, "i" * 1000)
+
+
+def test_ten_thousand_calls_are_taken_in_and_drawn_in_less_than_a_second() -> None:
+    story = Story()
+    story.tree = Tree(texts=False)
+    story.begin()
+    story.cell(1, "llm_query_batched(prompts)")
+    began = time.process_time()
+    for number in range(1, 10_001):
+        llm_call(story, f"0.{number}")
+        if number % 1000 == 0:
+            brief(story.root, 80, 30, LATER)
+            status_line(story.tree, 80, LATER)
+    assert time.process_time() - began < 1.0
+    assert story.tree.spent["calls"] == 10_000
+
+
+@given(
+    st.builds(
+        dict,
+        calls=st.none() | st.integers(0, 10**9),
+        tokens=st.none() | st.integers(0, 10**12),
+        usd=st.none() | st.floats(0, 1e6),
+        seconds=st.none() | st.floats(0, 1e6),
+    ),
+    st.integers(1, 10**9),
+    st.integers(0, 10**12),
+    st.floats(0, 1e6),
+    st.integers(40, 200),
+)
+def test_the_status_line_is_one_line_whatever_the_figures(
+    limits: dict[str, Any], calls: int, tokens: int, usd: float, width: int
+) -> None:
+    story = Story()
+    story.tree.started, story.tree.started_at = {"limits": limits}, AT
+    story.tell("spent", calls=calls, tokens=tokens, usd=usd)
+    line = status_line(story.tree, width, LATER)
+    assert line.isprintable()
+    assert n_cells(line) <= width
