@@ -1,7 +1,8 @@
 """The server: HTTP/1.1 on loopback, written for speed, with faults that are put in on purpose.
 
-It runs in a thread of a test (`with ModelServer(...) as server`) or as a process of its own (`python -m model_server`).
-Every request whose head and body arrived counts once, whatever became of it.
+It runs in a thread of a test (`with ModelServer(...) as server`) or as a process of its own. Every request whose head and
+body arrived counts once, whatever became of it; tokens count when the reply that reports them is sent whole. A connection
+is answered one request after the other, as HTTP/1.1 has it; different connections do not wait for each other.
 """
 
 from __future__ import annotations
@@ -10,42 +11,21 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from model_server.policies import Answer, Policy, Seen, echo
-from model_server.wires import KEY, Said, Wire, seen_of, wire_of
+from model_server.answers import Sent, failed, instead, reply_to
+from model_server.faults import Faults, chosen
+from model_server.http11 import BadRequest, Reader, Request, response
+from model_server.policies import Policy, Seen, echo
+from model_server.shapes import KEY, Asked, Failure, Wire
+from model_server.wires import wire_of
 
-MAX_BODY_BYTES = 256 << 20
 MAX_SEEN = 20_000
-BIG_BYTES = 10 << 20
+MAX_KEPT_BYTES = 256 << 20
+"""So many requests are kept, and so many bytes of their bodies; what comes later is counted all the same."""
 
-FaultKind = Literal[
-    "status",
-    "quota",
-    "hang",
-    "cut",
-    "close",
-    "junk",
-    "html",
-    "empty",
-    "invalid_utf8",
-    "big",
-    "slow",
-    "inside",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong with one request. `value` is the status, or the seconds of `slow`."""
-
-    kind: FaultKind
-    value: float = 500
-    retry_after: str | None = None  # seconds, or `date:SECONDS`
+START_S = 10.0
 
 
 @dataclass(slots=True)
@@ -65,9 +45,12 @@ class Counts:
 
 
 class ModelServer:
-    """A server in a thread. Who makes it leaves its `with`, and it is gone.
+    """A server in a thread. Who makes it leaves its `with`, and it is gone, with its thread and every connection.
 
-    `faults` meet the first requests in order (None = none), or are a function of the request's number.
+    `faults` meet the first requests in order (None = none), or are a function of the request's number; with
+    `faults_every` = n only every nth request meets one, and a list goes round. `check_keys=False` lets every key pass.
+    A policy runs in the server's thread; one that raises is answered with 500, and leaving the `with` raises what it
+    raised. `counts` and `requests` are written by that thread alone: read them when nothing is under way.
     """
 
     def __init__(
@@ -75,13 +58,15 @@ class ModelServer:
         policy: Policy = echo,
         *,
         latency_s: float = 0.0,
-        faults: Sequence[Fault | None] | Callable[[int], Fault | None] = (),
+        faults: Faults = (),
+        faults_every: int = 0,
         port: int = 0,
         check_keys: bool = True,
     ) -> None:
         self.policy = policy
         self.latency_s = latency_s
         self.faults = faults
+        self.faults_every = faults_every
         self.check_keys = check_keys
         self.counts = Counts()
         self.requests: list[Seen] = []
@@ -89,26 +74,42 @@ class ModelServer:
         self._port = port
         self._connections: set[_Connection] = set()
         self._n_in_flight = 0
+        self._n_kept_bytes = 0
+        self._error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
+        self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
         self._thread.start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(START_S):
             raise RuntimeError("the model server did not start")
+        if not self.url:
+            self._thread.join()
+            raise self._error or RuntimeError("the model server did not start")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        if self._thread is not None:
-            self._thread.join(10)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert self._thread is not None
+        assert self._loop is not None
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self.serve())
+        except OSError as error:  # the port is taken
+            self._error = error
+        finally:
+            self._ready.set()
 
     async def serve(self) -> None:
-        """Serve until it is told to stop."""
+        """Serve until it is told to stop. Raises OSError when the port is taken."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         listening = await self._loop.create_server(
             lambda: _Connection(self), "127.0.0.1", self._port, backlog=2048
@@ -130,128 +131,145 @@ class ModelServer:
         """A connection is gone."""
         self._connections.discard(connection)
 
-    def stats(self) -> bytes:
-        """The counts as JSON."""
-        return json.dumps(self.counts.as_json()).encode()
-
     def reset(self) -> None:
         """Count from the beginning."""
         self.counts = Counts()
         self.requests = []
+        self._n_kept_bytes = 0
 
-    def respond(self, connection: _Connection, path: str, headers: dict[str, str], body: bytes) -> None:
+    def answer(self, connection: _Connection, request: Request) -> None:
         """Answer a request, now or later."""
-        counts = self.counts
-        counts.requests += 1
-        counts.by_path[path.partition("?")[0]] = counts.by_path.get(path.partition("?")[0], 0) + 1
-        if len(counts.arrivals) < MAX_SEEN:
-            counts.arrivals.append(time.monotonic())
+        if request.path == "/stats" and request.method == "GET":
+            connection.send(
+                response(200, json.dumps(self.counts.as_json()).encode()), keeps_open=request.keeps_open
+            )
+        elif request.path == "/reset" and request.method == "POST":
+            self.reset()
+            connection.send(response(200, b"{}"), keeps_open=request.keeps_open)
+        else:
+            self._count(request)
+            sent = self._answered(request)
+            _Pending(self, connection, sent, self.counts, request.keeps_open)
+
+    def begun(self, counts: Counts) -> None:
+        """A request is under way."""
         self._n_in_flight += 1
         counts.max_in_flight = max(counts.max_in_flight, self._n_in_flight)
-        found = wire_of(path, headers)
-        if found is None:
-            self._later(connection, 0.0, _http(404, b'{"error": {"message": "no such path"}}'))
-            return
-        wire, match = found
-        if wire.needs_key and self.check_keys and not wire.key_of(headers, path).startswith(KEY):
-            self._later(connection, 0.0, _error(wire, 401, "invalid_api_key", "Incorrect API key provided."))
-            return
-        fields = json.loads(body)
-        seen = seen_of(wire, match, fields, counts.requests, headers, _n_prompt_bytes(fields))
-        if len(self.requests) < MAX_SEEN:
-            self.requests.append(seen)
-        fault = self._fault(seen.number)
-        if fault is not None and self._spoil(connection, wire, fault):
-            return
-        answer = self.policy(seen)
-        streams = bool(fields.get("stream")) or "stream" in (match.groupdict().get("verb") or "")
-        delay_s = self.latency_s + answer.delay_s + (fault.value if fault and fault.kind == "slow" else 0.0)
-        big = fault is not None and fault.kind == "big"
-        self._later(connection, delay_s, self._answered(wire, seen, answer, streams=streams, big=big))
 
-    def _fault(self, number: int) -> Fault | None:
-        if callable(self.faults):
-            return self.faults(number)
-        return self.faults[number - 1] if number <= len(self.faults) else None
-
-    def _spoil(self, connection: _Connection, wire: Wire, fault: Fault) -> bool:
-        """Whether the fault takes the place of an answer."""
-        match fault.kind:
-            case "status":
-                status = int(fault.value)
-                data = _error(
-                    wire, status, _CODES.get(status, "error"), f"injected {status}", _retry(fault.retry_after)
-                )
-            case "quota":
-                data = _error(wire, 429, "insufficient_quota", "You exceeded your current quota.")
-            case "inside":
-                data = _http(200, json.dumps(wire.error(502, "server_error", "injected inside")).encode())
-            case "junk":
-                data = _http(200, b"this is no JSON {")
-            case "html":
-                data = _http(200, b"<html><body><h1>It works!</h1></body></html>", "text/html")
-            case "empty":
-                data = _http(200, b"{}")
-            case "invalid_utf8":
-                data = _http(
-                    200, b'{"choices": [{"message": {"content": "\xff\xfe ok"}, "finish_reason": "stop"}]}'
-                )
-            case "cut":
-                data = _http(200, b'{"choices": [{"message": {"content": "half', n_bytes=500)
-            case "hang":
-                return True
-            case "close":
-                connection.abort()
-                return True
-            case _:
-                return False
-        self._later(connection, self.latency_s, data, then_abort=fault.kind == "cut")
-        return True
-
-    def _answered(self, wire: Wire, seen: Seen, answer: Answer, *, streams: bool, big: bool) -> bytes:
-        text, cut = answer.text, False
-        if big:
-            text = "x" * BIG_BYTES
-        elif (
-            seen.max_tokens is not None
-            and answer.tokens_out is None
-            and len(text.encode("utf-8", "surrogatepass")) > 4 * seen.max_tokens
-        ):
-            text, cut = text[: 4 * seen.max_tokens], True
-        tokens_in = seen.n_prompt_bytes // 4 if answer.tokens_in is None else answer.tokens_in
-        tokens_out = (
-            -(-len(text.encode("utf-8", "replace")) // 4) if answer.tokens_out is None else answer.tokens_out
-        )
-        self.counts.tokens_in += tokens_in
-        self.counts.tokens_out += tokens_out
-        said = Said(text, tokens_in, tokens_out, cut)
-        if streams:
-            return _http(200, "".join(wire.events(seen.model, said)).encode(), "text/event-stream")
-        return _http(200, json.dumps(wire.reply(seen.model, said)).encode())
-
-    def _later(
-        self, connection: _Connection, delay_s: float, data: bytes, *, then_abort: bool = False
-    ) -> None:
-        assert self._loop is not None
-        if delay_s:
-            self._loop.call_later(delay_s, self._send, connection, data, then_abort)
-        else:
-            self._send(connection, data, then_abort)
-
-    def _send(self, connection: _Connection, data: bytes, then_abort: bool) -> None:
+    def ended(self) -> None:
+        """A request is answered, or its client is gone."""
         self._n_in_flight -= 1
-        connection.send(data)
-        if then_abort:
-            connection.close()
+
+    def _count(self, request: Request) -> None:
+        counts = self.counts
+        counts.requests += 1
+        counts.by_path[request.path] = counts.by_path.get(request.path, 0) + 1
+        if len(counts.arrivals) < MAX_SEEN:
+            counts.arrivals.append(time.monotonic())
+
+    def _answered(self, request: Request) -> Sent:
+        """What a request gets, and when. Errors that are the client's come at once."""
+        found = wire_of(request.path, request.headers)
+        if found is None:
+            return Sent(response(404, b'{"error": {"message": "no such path"}}'))
+        wire, match = found
+        if request.method != "POST":
+            return failed(wire, Failure(405, f"Not allowed to {request.method} this path."))
+        if (
+            wire.needs_key
+            and self.check_keys
+            and not wire.key_of(request.headers, request.target).startswith(KEY)
+        ):
+            return failed(wire, Failure(401, "", "key"))
+        try:
+            body = json.loads(request.body)
+        except (ValueError, RecursionError) as error:
+            return failed(wire, Failure(400, f"The body is no JSON: {error}"))
+        if not isinstance(body, dict):
+            return failed(wire, Failure(400, "The body is no JSON object."))
+        if problem := wire.problem(request.headers, request.target, body):
+            return failed(wire, Failure(400, problem))
+        asked = wire.read(body, match, request.target)
+        return self._spoilt(wire, asked, self._seen(wire, asked, request))
+
+    def _spoilt(self, wire: Wire, asked: Asked, seen: Seen) -> Sent:
+        fault = chosen(self.faults, self.faults_every, seen.number)
+        sent = None if fault is None else instead(fault, wire, asked)
+        if sent is not None:
+            return sent.after(self.latency_s)
+        try:
+            answer = self.policy(seen)
+        except Exception as error:  # noqa: BLE001  (a test's own: it is raised again where the test sees it)
+            self._error = self._error or error
+            return failed(wire, Failure(500, f"the policy failed: {type(error).__name__}: {error}"))
+        slow_s = fault.value if fault is not None and fault.kind == "slow" else 0.0
+        return reply_to(wire, asked, seen, answer, fault).after(self.latency_s + answer.delay_s + slow_s)
+
+    def _seen(self, wire: Wire, asked: Asked, request: Request) -> Seen:
+        is_kept = self._n_kept_bytes + len(request.body) <= MAX_KEPT_BYTES
+        seen = Seen(
+            wire.name,
+            asked.model,
+            asked.messages,
+            asked.max_tokens,
+            asked.schema,
+            self.counts.requests,
+            request.headers,
+            sum(_n_bytes(text) for _, text in asked.messages),
+            request.body if is_kept else b"",
+        )
+        if len(self.requests) < MAX_SEEN and is_kept:
+            self._n_kept_bytes += len(request.body)
+            self.requests.append(seen)
+        return seen
+
+
+class _Pending:
+    """A request that waits for its answer: counted as under way until it is sent, or the client is gone."""
+
+    __slots__ = ("_connection", "_counts", "_keeps_open", "_sent", "_server", "_timer")
+
+    def __init__(
+        self, server: ModelServer, connection: _Connection, sent: Sent, counts: Counts, keeps_open: bool
+    ) -> None:
+        self._server, self._connection, self._sent, self._counts = server, connection, sent, counts
+        self._keeps_open = keeps_open
+        self._timer: asyncio.TimerHandle | None = None
+        server.begun(counts)
+        connection.waits_for(self)
+        if sent.delay_s is None:
+            return  # for ever
+        if sent.delay_s > 0:
+            self._timer = asyncio.get_running_loop().call_later(sent.delay_s, self._send)
+        else:
+            self._send()
+
+    def cancel(self) -> None:
+        """The client is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.ended()
+
+    def _send(self) -> None:
+        self._server.ended()
+        self._counts.tokens_in += self._sent.tokens_in
+        self._counts.tokens_out += self._sent.tokens_out
+        self._connection.waits_for(None)
+        self._connection.send(self._sent.data, keeps_open=self._keeps_open and not self._sent.closes)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: requests in, one after the other, as HTTP/1.1 with a content length has them."""
+    """One connection. While a request waits for its answer, the next stays unread.
+
+    The server makes it; it ends with its client, a request that can't be read, an answer that closes, or the server.
+    """
 
     def __init__(self, server: ModelServer) -> None:
         self._server = server
+        self._reader = Reader()
+        self._pending: _Pending | None = None
         self._transport: asyncio.Transport | None = None
-        self._data = bytearray()
+        self._is_answering = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -260,98 +278,66 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
         self._server.left(self)
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
-        while (end := self._data.find(b"\r\n\r\n")) >= 0:
-            method, path, headers = _head(bytes(self._data[:end]))
-            n_bytes = int(headers.get("content-length", "0"))
-            if n_bytes > MAX_BODY_BYTES:
-                self.abort()
-                return
-            if len(self._data) < end + 4 + n_bytes:
-                return
-            body = bytes(self._data[end + 4 : end + 4 + n_bytes])
-            del self._data[: end + 4 + n_bytes]
-            self._serve(method, path, headers, body)
+        self._reader.feed(data)
+        self._go_on()
 
-    def _serve(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        if method == "GET" and path == "/stats":
-            self.send(_http(200, self._server.stats()))
-        elif method == "POST" and path == "/reset":
-            self._server.reset()
-            self.send(_http(200, b"{}"))
-        else:
-            self._server.respond(self, path, headers, body)
+    def waits_for(self, pending: _Pending | None) -> None:
+        """A request is under way, or no more."""
+        self._pending = pending
 
-    def send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+    def send(self, data: bytes, *, keeps_open: bool) -> None:
+        """Send an answer, and see to the next request."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if data:
             self._transport.write(data)
-
-    def close(self) -> None:
-        if self._transport is not None:
+        if not keeps_open:
             self._transport.close()
+        elif not self._is_answering:
+            self._go_on()
 
     def abort(self) -> None:
+        """Close without sending what still waits."""
         if self._transport is not None:
             self._transport.abort()
 
+    def _go_on(self) -> None:
+        """Answer what has arrived, until a request has to wait. A loop, so that a thousand at once need no stack."""
+        self._is_answering = True
+        try:
+            while self._transport is not None and not self._transport.is_closing() and self._pending is None:
+                request = self._reader.next()
+                if request is None:
+                    self._invite()
+                    break
+                self._server.answer(self, request)
+        except BadRequest as error:
+            body = json.dumps({"error": {"message": str(error)}}).encode()
+            self.send(response(error.status, body, keeps_open=False), keeps_open=False)
+        finally:
+            self._is_answering = False
+        self._pace()
 
-_CODES = {
-    401: "invalid_api_key",
-    402: "insufficient_credits",
-    404: "model_not_found",
-    429: "rate_limit_exceeded",
-    500: "server_error",
-}
+    def _invite(self) -> None:
+        if self._reader.wants_continue and self._transport is not None:
+            self._reader.wants_continue = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-
-def _head(data: bytes) -> tuple[str, str, dict[str, str]]:
-    lines = data.decode("latin-1").split("\r\n")
-    method, path, _ = lines[0].split(" ", 2)
-    headers = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
-    return method, path, headers
-
-
-def _http(
-    status: int,
-    body: bytes,
-    content_type: str = "application/json",
-    extra: str = "",
-    n_bytes: int | None = None,
-) -> bytes:
-    length = len(body) if n_bytes is None else n_bytes
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{extra}\r\n"
-    return head.encode() + body
-
-
-def _error(wire: Wire, status: int, code: str, message: str, extra: str = "") -> bytes:
-    return _http(status, json.dumps(wire.error(status, code, message)).encode(), extra=extra)
+    def _pace(self) -> None:
+        """Read no further while an answer is awaited and the next request is here already."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._pending is not None and self._reader.n_waiting_bytes:
+            self._transport.pause_reading()
+        elif not self._transport.is_reading():
+            self._transport.resume_reading()
 
 
-def _retry(after: str | None) -> str:
-    if after is None:
-        return ""
-    if after.startswith("date:"):
-        after = format_datetime(datetime.now(UTC) + timedelta(seconds=float(after[5:])), usegmt=True)
-    return f"Retry-After: {after}\r\n"
-
-
-def _n_prompt_bytes(fields: dict[str, Any]) -> int:
-    """Bytes of all texts of a request."""
-    parts = (fields.get(name) for name in ("messages", "system", "contents", "system_instruction"))
-    return sum(map(_n_text_bytes, parts))
-
-
-def _n_text_bytes(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, list):
-        return sum(map(_n_text_bytes, value))
-    if isinstance(value, dict):
-        return sum(_n_text_bytes(part) for key, part in value.items() if key in ("content", "text", "parts"))
-    return 0
+def _n_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
