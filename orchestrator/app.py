@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from orchestrator.backends import Backends, warm_models
+from orchestrator.backends import Backends, prepare_models
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow
@@ -134,8 +134,6 @@ def plan(request: RunRequest) -> Plan:
     reach = Backends(workspace)
     models = reach.names(workflow, request.model, request.sub_model)
     strategies = candidates(workflow, request.strategy, models.root, models.sub)
-    if strategies[0] != "written":
-        reach.check_key(models.root if strategies[0] == "rlm" else models.sub)
     inputs = located(
         workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
     )
@@ -191,14 +189,15 @@ async def execute(
 ) -> RunResult:
     """Run what was planned. `listen` hears every event; `ask` puts a question to a person.
 
-    Raises EnvironmentUnavailable and WorkspaceError before the run begins; after that the result says it all.
+    Raises EnvironmentUnavailable, ModelUnavailable and WorkspaceError before the run begins; after that the result
+    says it all.
     """
     # Imported here, so that planning, checking and listing need no workers.
     from orchestrator.runs.engine import Engine
     from orchestrator.runs.opening import open_parts
 
     environment = environment_factory(planned.environment)()
-    warm_models(planned)
+    prepare_models(planned)
     async with open_parts(planned, environment, listen=listen, ask=ask) as parts:
         engine = Engine(parts, planned.inputs, strategy=planned.strategy)
         result = await engine.run(_header(planned, environment))

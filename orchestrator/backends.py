@@ -72,23 +72,8 @@ class Backends:
         """What answers for a target. Raises ModelUnavailable when a key is missing."""
         from orchestrator.models.opening import open_model
 
-        self._check(target)
+        check_key(target, self._environ)
         return open_model(target, self._environ)
-
-    def check_key(self, name: str | None) -> None:
-        """Raise ModelUnavailable, naming the variable, when the model's key is missing."""
-        if name is not None:
-            self._check(self.resolve(name))
-
-    def _check(self, target: Target) -> None:
-        from orchestrator.models.names import missing_key
-
-        missing = missing_key(target, self._environ)
-        if missing is not None:
-            raise ModelUnavailable(
-                f"`{target.name}` needs the variable `{missing}`, which is not set",
-                hint=f"export {missing}=...",
-            )
 
     def _meant(self, name: str | None) -> str | None:
         """The name; None for an alias of the usual kind that nobody made here."""
@@ -103,13 +88,32 @@ class Backends:
         return f"{RECORDED}{found.absolute()}"
 
 
-def warm_models(planned: Plan) -> None:
-    """Begin to import what the run's models need, where a model is asked first."""
-    if planned.strategies[0] == "written" or (name := planned.models.root or planned.models.sub) is None:
+def check_key(target: Target, environ: Mapping[str, str]) -> None:
+    """Raise ModelUnavailable, naming the variable, when a model's key is missing."""
+    from orchestrator.models.names import missing_key
+
+    missing = missing_key(target, environ)
+    if missing is not None:
+        raise ModelUnavailable(
+            f"`{target.name}` needs the variable `{missing}`, which is not set",
+            hint=f"export {missing.partition(' ')[0]}=...",
+        )
+
+
+def prepare_models(planned: Plan, environ: Mapping[str, str] = os.environ) -> None:
+    """Where a model is asked first: make sure that its key is there, and begin to import what it needs.
+
+    Raises ModelUnavailable.
+    """
+    first = planned.strategies[0] if planned.strategies else "written"
+    name = planned.models.root if first == "rlm" else planned.models.sub
+    if first == "written" or name is None:
         return
     from orchestrator.models.opening import warm
 
-    warm(planned.reach.resolve(name))
+    target = planned.reach.resolve(name)
+    check_key(target, environ)
+    warm(target)
 
 
 def _settings(workspace: Workspace, environ: Mapping[str, str]) -> Settings | None:

@@ -155,6 +155,7 @@ def _plan_object(planned: Plan) -> dict[str, Any]:
         "workspace": str(planned.workspace.root),
         "environment": planned.environment,
         "strategies": list(planned.strategies),
+        "models": {"root": planned.models.root, "sub": planned.models.sub},
         "inputs": planned.inputs,
         "skills": [skill.name for skill in planned.skills],
         "context": list(planned.workflow.context),
