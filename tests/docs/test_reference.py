@@ -12,12 +12,14 @@ from orchestrator.documents.functions import OBJECT_METHODS
 from orchestrator.documents.models import Keys, ManifestKeys, WorkflowKeys
 from orchestrator.documents.skill import load_skill
 from orchestrator.documents.workflow import parse_workflow
+from orchestrator.models.settings import known_keys
 from orchestrator.runs.history import RunStatus
 from orchestrator.runs.skills import INTERPRETERS
 from orchestrator.values import Limits, Status
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 WORKFLOW, SKILL = REFERENCE / "workflow.md", REFERENCE / "skill.md"
+SETTINGS = REFERENCE / "settings.md"
 
 
 def keys_of(model: type[Keys], above: str = "") -> Iterator[str]:
@@ -91,6 +93,12 @@ def test_a_key_that_no_page_tells_is_caught():
         colour: str = ""
 
     assert set(keys_of(More)) - set(keys_of(ManifestKeys)) == {"colour"}
+
+
+def test_every_setting_is_told():
+    text = SETTINGS.read_text("utf-8")
+    sections = {part.partition("]")[0]: part for part in text.split("\n## [")[1:]}
+    assert [(table, key) for table, key in known_keys() if f"`{key}`" not in sections[table]] == []
 
 
 def test_links_between_the_pages_lead_somewhere():
