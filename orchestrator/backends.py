@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from orchestrator.runs.plan import Plan
     from orchestrator.values import Problem
     from orchestrator.workspace import Workspace
-
-RECORDED = "recorded:"
 
 
 class Backends:
@@ -66,7 +65,7 @@ class Backends:
         from orchestrator.models.names import resolve
         from orchestrator.models.settings import Settings
 
-        return resolve(self._located(name), self._settings or Settings(), self._environ)
+        return self._located(resolve(name, self._settings or Settings(), self._environ))
 
     def open(self, target: Target) -> Model:
         """What answers for a target. Raises ModelUnavailable when a key is missing."""
@@ -79,13 +78,13 @@ class Backends:
         """The name; None for an alias of the usual kind that nobody made here."""
         return None if name is None or (name in COMMON_ALIASES and name not in self.aliases) else name
 
-    def _located(self, name: str) -> str:
+    def _located(self, target: Target) -> Target:
         """A recording is looked for where the caller stands, then in the workspace."""
-        if not name.startswith(RECORDED):
-            return name
-        path = Path(name.removeprefix(RECORDED)).expanduser()
+        if target.backend != "recorded":
+            return target
+        path = Path(target.model).expanduser()
         found = path if path.is_absolute() or path.exists() else self._workspace.root / path
-        return f"{RECORDED}{found.absolute()}"
+        return replace(target, model=str(found.absolute()))
 
 
 def check_key(target: Target, environ: Mapping[str, str]) -> None:

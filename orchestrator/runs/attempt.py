@@ -17,13 +17,11 @@ from orchestrator.strategies.written import Written
 from orchestrator.values import Usage
 
 if TYPE_CHECKING:
-    from orchestrator.documents.types import StrategyDocument
+    from orchestrator.documents.types import Schema, StrategyDocument, Workflow
     from orchestrator.runs.calls import Server
     from orchestrator.runs.parts import Parts
     from orchestrator.runs.results import Tried
     from orchestrator.strategies.strategy import Strategy
-
-    from orchestrator.documents.types import Schema, Workflow  # isort: skip
 
 SMALLEST_CHUNK = 2_000
 LARGEST_CHUNK = 200_000
@@ -103,8 +101,9 @@ class Attempt:
             model = server.rights.models.root or ""
             return Rlm(ModelSeat(task.parts, server.call, repl, model, server.slot), opening(self._brief()))
         task.parts.journal.append("iteration", server.call.id, strategy=self._name, iteration=1)
-        cells = task.workflow.cells if self._document is None else self._document.cells
-        return Written(self._name, cells)
+        if self._document is not None:
+            return Written(self._name, self._document.cells, goes_on=False)
+        return Written(self._name, task.workflow.cells)
 
     def _variables(self) -> dict[str, Any]:
         task = self._task
