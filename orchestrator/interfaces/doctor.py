@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator import __version__
 from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog
+from orchestrator.backends import Backends, check_key
 from orchestrator.environments.confined import probe
 from orchestrator.environments.process import Process
+from orchestrator.errors import DocumentError, OrchestratorError
 from orchestrator.interfaces.terminal import as_json, clean, plural, show
 from orchestrator.workspace import existing_workspace
 
@@ -47,7 +49,9 @@ class Finding:
 def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
     workspace = existing_workspace(args.workspace)
-    findings = [_python(), *_environments(), _workspace(workspace), _catalog(workspace), *_programs()]
+    findings = [
+        _python(), *_environments(), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
+    ]  # fmt: skip
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))
     else:
@@ -123,6 +127,34 @@ def _catalog(workspace: Workspace) -> Finding:
             f"`orchestrate check {folders}` says what is wrong",
         )
     return Finding("ok", "skills", message)
+
+
+def _models(workspace: Workspace) -> Iterator[Finding]:
+    """Each alias of the settings: what it stands for, and whether its key is there. Nothing is asked."""
+    try:
+        backends = Backends(workspace)
+    except DocumentError as error:
+        yield Finding("fail", "models", str(error))
+        return
+    if not backends.aliases:
+        yield Finding("ok", "models", "no aliases in orchestrate.toml; name one with --model")
+    for name in sorted(backends.aliases):
+        try:
+            target = backends.resolve(name)
+            check_key(target, os.environ)
+        except (OrchestratorError, OSError) as error:
+            hint = error.hint if isinstance(error, OrchestratorError) else ""
+            yield Finding("warn", f"model {name}", str(error), hint)
+            continue
+        where = f" at {target.api_base}" if target.api_base else ""
+        price = (
+            "price unknown"
+            if target.usd_in is None and target.backend in ("chat", "litellm")
+            else "price known"
+        )
+        yield Finding(
+            "ok", f"model {name}", f"{target.model}{where}, reads {target.window_tokens:,} tokens, {price}"
+        )
 
 
 def _programs() -> Iterator[Finding]:

@@ -22,6 +22,7 @@ LOOK_S = 1.0
 
 def main() -> None:
     """Serve until standard input ends, the parent dies, or a signal comes."""
+    parent = os.getppid()  # now: it may be gone as soon as it has read the address
     parser = argparse.ArgumentParser(description="A loopback server that speaks as model providers do.")
     parser.add_argument("--port", type=int, default=0, help="where it listens (any free port)")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds until a reply")
@@ -49,7 +50,7 @@ def main() -> None:
         policy, latency_s=args.latency, port=args.port, faults=faults, faults_every=every
     ) as server:
         print(server.url, flush=True)
-        _wait(os.getppid())
+        _wait(parent)
 
 
 def _faults(parser: argparse.ArgumentParser, text: str) -> list[Fault | None]:
