@@ -17,7 +17,7 @@ from orchestrator.backends import Backends, prepare_models
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow
-from orchestrator.errors import DocumentError, UsageError
+from orchestrator.errors import DocumentError, ModelUnavailable, UsageError
 from orchestrator.runs.context import unmatched
 from orchestrator.runs.inputs import read_inputs
 from orchestrator.runs.permissions import located
@@ -133,7 +133,10 @@ def plan(request: RunRequest) -> Plan:
     environment_factory(request.environment or DEFAULT_ENVIRONMENT)
     reach = Backends(workspace)
     models = reach.names(workflow, request.model, request.sub_model)
-    strategies = candidates(workflow, request.strategy, models.root, models.sub)
+    try:
+        strategies = candidates(workflow, request.strategy, models.root, models.sub)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(str(error), hint=reach.configurable()) from None
     inputs = located(
         workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
     )
@@ -152,6 +155,7 @@ def plan(request: RunRequest) -> Plan:
         fan_out=reach.fan_out,
         usd_is_set="usd" in workflow.written_limits or "usd" in request.budget,
         accepts_prices=request.accepts_prices,
+        keeps_replies=reach.keeps_replies,
         strategy=request.strategy,
         warnings=(
             *workflow.warnings,

@@ -44,6 +44,18 @@ class Backends:
         return FanOut() if self._settings is None else FanOut(**self._settings.fan_out)
 
     @property
+    def keeps_replies(self) -> bool:
+        """Whether replies are kept and taken in later runs."""
+        return self._settings is not None and bool(self._settings.cache.get("replies"))
+
+    def configurable(self) -> str:
+        """What to do where no model is configured."""
+        from orchestrator.models.names import configurable
+        from orchestrator.models.settings import Settings
+
+        return configurable(self._settings or Settings())
+
+    @property
     def usual(self) -> ModelNames:
         """The models where no workflow names any."""
         name = self._meant("default")

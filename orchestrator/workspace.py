@@ -47,6 +47,11 @@ class Workspace:
         return self.cache / "texts"
 
     @property
+    def replies(self) -> Path:
+        """Folder of replies of models that are kept for later runs, where that is asked for."""
+        return self.cache / "replies"
+
+    @property
     def settings(self) -> Path:
         """The file of settings: models, commands, thresholds."""
         return self.root / "orchestrate.toml"

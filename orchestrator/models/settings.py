@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-TABLES = ("models", "commands", "fan_out", "executor")
+TABLES = ("models", "commands", "fan_out", "cache", "executor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Settings:
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     commands: Mapping[str, CommandSettings] = field(default_factory=dict)
     fan_out: Mapping[str, Any] = field(default_factory=dict)
+    cache: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
@@ -88,6 +89,7 @@ def load_settings(*paths: Path) -> Settings:
                 {**settings.models, **found.models},
                 {**settings.commands, **found.commands},
                 {**settings.fan_out, **found.fan_out},
+                {**settings.cache, **found.cache},
                 {**settings.executor, **found.executor},
                 (*settings.warnings, *found.warnings),
             )
@@ -127,9 +129,12 @@ class _Reader:
         models = self._named(tables, "models", ModelSettings, _MODEL)
         commands = self._named(tables, "commands", CommandSettings, _COMMAND)
         fan_out = self._table(tables.get("fan_out", {}), _FAN_OUT, ("fan_out",))
+        cache = self._table(tables.get("cache", {}), _CACHE, ("cache",))
         executor = tables.get("executor", {})
         warnings = tuple(problem for problem in self.problems if problem.severity == "warning")
-        return Settings(models, commands, fan_out, executor if isinstance(executor, dict) else {}, warnings)
+        return Settings(
+            models, commands, fan_out, cache, executor if isinstance(executor, dict) else {}, warnings
+        )
 
     def _named(
         self, tables: dict[str, Any], key: str, made: type[Any], kinds: Mapping[str, _Kind]
@@ -305,11 +310,17 @@ _COMMAND = {
     "retries": _COUNT,
 }
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
+_CACHE = {"replies": _TRUTH}
 _EXAMPLES = {"model": 'model = "openai/gpt-5-mini"', "argv": 'argv = ["claude", "-p"]'}
 
 
 def known_keys() -> Iterator[tuple[str, str]]:
     """Every key with its table, for the reference."""
-    for table, kinds in (("models.NAME", _MODEL), ("commands.NAME", _COMMAND), ("fan_out", _FAN_OUT)):
+    for table, kinds in (
+        ("models.NAME", _MODEL),
+        ("commands.NAME", _COMMAND),
+        ("fan_out", _FAN_OUT),
+        ("cache", _CACHE),
+    ):
         for key in kinds:
             yield table, key

@@ -11,10 +11,12 @@ import asyncio
 import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BudgetExhausted, ModelFailed, ModelUnavailable
 from orchestrator.models.model import Prompt
+from orchestrator.models.prices import closest
 from orchestrator.runs.budget import MIN_REPLY_TOKENS, Amount, Estimate
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.budget import Ledger, Reservation
     from orchestrator.runs.call import Call
     from orchestrator.runs.journal import Journal
+    from orchestrator.runs.replies import ReplyCache
     from orchestrator.runs.slots import Slot
 
 
@@ -110,15 +113,25 @@ class Line:
 class Models:
     """The lines of one run to its models, by name. The run makes one and closes it.
 
-    `strict_usd`: the workflow sets a limit in dollars, so that a model without a known price is refused.
+    `strict_usd`: the workflow sets a limit in dollars, so that a model without a known price is refused. `cache`: kept
+    replies are taken instead of asking again.
     """
 
-    def __init__(self, ledger: Ledger, journal: Journal, reach: Reach, *, strict_usd: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Journal,
+        reach: Reach,
+        *,
+        strict_usd: bool,
+        cache: ReplyCache | None = None,
+    ) -> None:
         self.aliases = reach.aliases
         self._ledger = ledger
         self._journal = journal
         self._reach = reach
         self._strict_usd = strict_usd
+        self._cache = cache
         self._targets: dict[str, Target] = {}
         self._lines: dict[str, Line] = {}
         self._random = random.Random()  # noqa: S311  (pauses, not secrets)
@@ -160,10 +173,17 @@ class Models:
             try:
                 return await self._tried(call, replace(question, model=name), slot)
             except ModelFailed as error:
+                if error.fault == "unknown_model":
+                    error.hint = self._meant(name) or error.hint
                 if number == len(names) or error.fault in ("rejected", "too_long"):
                     raise
                 self._say(call, f"{name}: {error}; asking `{names[number]}` instead")
         raise AssertionError("the last name returns or raises")
+
+    def _meant(self, name: str) -> str:
+        """Which models may have been meant by a name that an endpoint does not know."""
+        near = [*get_close_matches(name, self.aliases, n=1), *closest(name)]
+        return f"did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -172,6 +192,9 @@ class Models:
 
     async def _tried(self, call: Call, question: Question, slot: Slot | None) -> Answered:
         line = self.line(question.model)
+        if self._cache is not None and (kept := self._cache.get(line.target, question)) is not None:
+            call.model = question.model
+            return Answered(kept.text, question.model)
         estimate = self._checked(line, question)
         for n_left in range(line.target.retries, -1, -1):
             try:
@@ -207,6 +230,8 @@ class Models:
         usd = tokens_in * estimate.usd_in + tokens_out * estimate.usd_out if reply.usd is None else reply.usd
         self._settle(call, reservation, Amount(1, tokens_in + tokens_out, usd), tokens_in, tokens_out)
         call.model = question.model
+        if self._cache is not None:
+            self._cache.keep(line.target, question, reply)
         return self._whole(reply, question.model, estimate, reservation)
 
     def _whole(self, reply: Reply, name: str, estimate: Estimate, reservation: Reservation) -> Answered:

@@ -15,6 +15,7 @@ from orchestrator.runs.journal import Journal, is_alive
 from orchestrator.runs.models import Models
 from orchestrator.runs.parts import Parts, Rights
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
+from orchestrator.runs.replies import ReplyCache
 from orchestrator.runs.workers import SkillWorkers
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ async def open_parts(
         workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
         stack.push_async_callback(workers.close)
         ledger = Ledger(plan.limits)
-        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set)
+        cache = ReplyCache(plan.workspace.replies) if plan.keeps_replies else None
+        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set, cache=cache)
         stack.push_async_callback(models.close)
         yield Parts(
             workspace=plan.workspace,

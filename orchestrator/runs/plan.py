@@ -33,5 +33,6 @@ class Plan:
     fan_out: FanOut = field(default_factory=FanOut)
     usd_is_set: bool = False  # somebody limits dollars for this run, so that no price may be unknown
     accepts_prices: bool = False
+    keeps_replies: bool = False  # replies of models are kept, and taken in later runs
     strategy: str | None = None  # the one that was asked for
     warnings: tuple[Problem, ...] = ()

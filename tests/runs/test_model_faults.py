@@ -188,6 +188,36 @@ def test_a_deadline_in_the_middle_of_a_request_costs_the_cell_and_not_the_run(wi
         assert server.counts.requests == 3
 
 
+def test_replies_are_kept_and_taken_where_that_is_asked_for(wired):
+    with ModelServer(root_asks("FINAL(llm_query_batched(['q', 'q']))")) as server:
+        for text, n_requests in ((settings(server), 3), (settings(server) + "[cache]\nreplies = true\n", 3)):
+            server.reset()
+            result = wired(server, text)
+            assert (result.answer, result.usage.calls, server.counts.requests) == (
+                ["fine", "fine"],
+                n_requests,
+                n_requests,
+            )
+        server.reset()
+        again = wired(server, text)
+        assert (again.answer, again.usage.calls, again.usage.tokens, server.counts.requests) == (
+            ["fine", "fine"],
+            0,
+            0,
+            0,
+        )
+
+
+def test_a_model_that_the_endpoint_does_not_know_gets_the_closest_names(wired):
+    with ModelServer(faults=lambda _: Fault("status", 404)) as server:
+        result = wired(
+            server, settings(server, "gpt-4o-minni") + settings(server, "mine"), model="gpt-4o-minni"
+        )
+        assert (result.exit_code, server.counts.requests) == (69, 1)
+    assert "hint: did you mean" in result.message
+    assert "`gpt-4o-mini`" in result.message
+
+
 def test_sub_calls_with_one_place_for_all_come_to_an_end(place):
     result = place.solve(
         cell("FINAL(rlm_query_batched(['A', 'B', 'C'], contexts=['a', 'b', 'c']))", match="Do it"),
