@@ -36,6 +36,7 @@ _TOO_LONG = re.compile(
 _NO_MODEL = re.compile(
     r"model_not_found|model .{0,80}(does not exist|not found)|no such model|unknown model", re.IGNORECASE
 )
+_MODERATED = re.compile(r"moderat|flagged|content policy|safety", re.IGNORECASE)
 _SCHEMA = re.compile(r"response_format|json_schema|guided_json", re.IGNORECASE)
 
 
@@ -102,6 +103,8 @@ _HINTS: dict[ModelFault, str] = {
 
 
 def _fault(status: int, said: str) -> tuple[ModelFault, bool]:
+    if status == 403 and _MODERATED.search(said):
+        return "rejected", False  # this prompt, not the key
     if status in (401, 403):
         return "auth", False
     if status == 402 or (status in (400, 429) and QUOTA.search(said)):

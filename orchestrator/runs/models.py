@@ -168,17 +168,23 @@ class Models:
         Raises ModelFailed once retries and fallbacks are used up, BudgetExhausted when it does not fit, and
         ModelUnavailable when the model can't be reached at all.
         """
-        names = [question.model, *self.line(question.model).target.fallbacks]
-        for number, name in enumerate(names, 1):
+        failed: ModelFailed | None = None
+        for name in (question.model, *self.line(question.model).target.fallbacks):
+            if failed is not None:
+                self._say(call, f"{failed}; asking `{name}` instead")
             try:
                 return await self._tried(call, replace(question, model=name), slot)
+            except ModelUnavailable:
+                if failed is None:  # of a fallback it is no news: what failed before it is
+                    raise
             except ModelFailed as error:
                 if error.fault == "unknown_model":
                     error.hint = self._meant(name) or error.hint
-                if number == len(names) or error.fault in ("rejected", "too_long"):
+                if error.fault in ("rejected", "too_long"):
                     raise
-                self._say(call, f"{name}: {error}; asking `{names[number]}` instead")
-        raise AssertionError("the last name returns or raises")
+                failed = failed or error
+        assert failed is not None
+        raise failed
 
     def _meant(self, name: str) -> str:
         """Which models may have been meant by a name that an endpoint does not know."""

@@ -280,6 +280,8 @@ def _options(server: Server, request: Request, *, for_root: bool = False) -> tup
     models = server.parts.models
     try:
         open_to_cells = asked in models.aliases or models.target(asked).backend in OPEN_TO_CELLS
+        if open_to_cells:
+            models.line(asked)  # whose key may be missing: the cell's affair, since it named the model
     except (WorldError, UsageError) as error:
         raise CallError(str(error), kind="invalid", error_kind="model", hint=error.hint) from error
     if not open_to_cells:

@@ -158,6 +158,12 @@ def test_an_endpoint_that_takes_no_schema_is_asked_without_next_time():
     assert "response_format" not in json.loads(body_of(asked, target("http://x"), with_schema=False))
 
 
+def test_a_prompt_that_is_held_back_says_nothing_of_the_key():
+    refusal = b'{"error": {"code": 403, "message": "Your input was flagged by moderation"}}'
+    assert failure_of(403, refusal, {}).fault == "rejected"
+    assert failure_of(403, b'{"error": {"message": "no access"}}', {}).fault == "auth"
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [("gpt-5-mini", "max_completion_tokens"), ("o3", "max_completion_tokens"), ("gpt-4o", "max_tokens")],

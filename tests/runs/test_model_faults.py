@@ -79,6 +79,22 @@ def test_a_fallback_answers_for_a_model_that_fails_for_good(wired):
         assert result.usage.calls == broken.counts.requests + works.counts.requests == 3
 
 
+def test_a_fallback_that_can_not_be_reached_is_no_news(wired, monkeypatch):
+    with ModelServer(faults=lambda _: Fault("status", 500, "0")) as broken:
+        text = settings(broken, retries=0, fallbacks=["other"]) + settings(broken, "other").replace(
+            "TEST_KEY", "NO_KEY"
+        )
+        result = wired(broken, text)
+        assert (result.exit_code, broken.counts.requests) == (69, 1)
+    assert "the endpoint said 500" in result.message
+
+
+def test_a_cell_that_names_a_model_without_its_key_hears_of_it(wired):
+    source = "try:\n    llm_query('q', model='openai/gpt-4o')\nexcept SubCallError as error:\n    FINAL(str(error))"
+    with ModelServer(root_asks(source)) as server:
+        assert "needs the variable `OPENAI_API_KEY`" in wired(server).answer
+
+
 def test_a_quota_that_ends_in_a_batch_leaves_the_rest_not_run(wired):
     source = "got = llm_query_batched(['q'] * 40)\nFINAL([sum(map(bool, got)), sorted({one.kind for one in got if not one})])"
     faults = [None, None, None, None, Fault("quota")]
