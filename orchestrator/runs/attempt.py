@@ -132,7 +132,7 @@ class Attempt:
             depth_left=None if depth is None else depth - task.server.call.depth,
             instructions=task.instructions,
             failures=self._failures,
-            tallies=task.parts.usage.tallies() if task.parts.usage.has_records else None,
+            tallies=task.parts.tallies(),
         )
 
     async def _checked(self, answer: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.memory.files import workspace_error
@@ -55,9 +56,10 @@ async def open_parts(
         cwd = cwd or plan.workspace.root
         workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
         stack.push_async_callback(workers.close)
+        usage = UsageStore(plan.workspace)
         ledger = Ledger(plan.limits)
-        cache = ReplyCache(plan.workspace.replies) if plan.keeps_replies else None
-        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set, cache=cache)
+        kept = ReplyCache(plan.workspace.replies) if plan.keeps_replies else None
+        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set, cache=kept)
         stack.push_async_callback(models.close)
         yield Parts(
             workspace=plan.workspace,
@@ -74,7 +76,8 @@ async def open_parts(
             ),
             ledger=ledger,
             journal=journal,
-            usage=UsageStore(plan.workspace),
+            usage=usage,
+            tallies=cache(lambda: usage.tallies() if usage.has_records else None),
             workers=workers,
             models=models,
             fan_out=plan.fan_out,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from orchestrator.documents.types import Skill, Workflow
     from orchestrator.memory.notes import Notes
+    from orchestrator.memory.tallies import Tallies
     from orchestrator.memory.usage import UsageStore
     from orchestrator.runs.budget import Ledger
     from orchestrator.runs.fan_out import FanOut
@@ -85,6 +86,9 @@ class Parts:
     ledger: Ledger
     journal: Journal
     usage: UsageStore
+    tallies: Callable[
+        [], Tallies | None
+    ]  # of the record as it was when the run first asked; None where there is none
     workers: SkillWorkers
     models: Models
     fan_out: FanOut
