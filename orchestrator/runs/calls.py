@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.environments.session import uncounted
 from orchestrator.errors import CallError, Denied, SkillError
-from orchestrator.runs import queries, requests, skills
+from orchestrator.runs import by_model, queries, requests, skills
 from orchestrator.runs.batch import all_of
 from orchestrator.runs.call import Call, described
 from orchestrator.runs.parts import Approval, Errand
@@ -100,7 +100,7 @@ class Server:
         call = self.call.child("skill", skill.name, arguments)
 
         async def work(slot: Slot) -> Any:
-            return await queries.prose(self._for_skill(call, skill, slot), skill, arguments)
+            return await by_model.prose(self._for_skill(call, skill, slot), skill, arguments)
 
         return await self._worked(call, skill, "", work)
 
@@ -131,7 +131,7 @@ class Server:
                 return await self.solve(server, Errand(workflow, call.arguments))
             case "prompt":
                 async with slot.lent():
-                    return await queries.prompt_entry(server, skill, function)
+                    return await by_model.prompt_entry(server, skill, function)
 
     def serving(self, call: Call, slot: Slot) -> Server:
         """A server for a call of this one that may do what this one may."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill, fill_shell, fill_value
 from orchestrator.errors import CallError, WorkerLost
-from orchestrator.runs.queries import judge
+from orchestrator.runs.by_model import judge
 from orchestrator.values import CheckResult
 
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import BudgetExhausted, ModelFailed, ModelUnavailable
 from orchestrator.models.model import Prompt
 from orchestrator.models.prices import closest
-from orchestrator.runs.budget import MIN_REPLY_TOKENS, Amount, Estimate
+from orchestrator.runs.budget import Amount, Estimate
+from orchestrator.runs.line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from orchestrator.models.model import Finish, Message, Model, Reply
     from orchestrator.models.names import Target
@@ -40,12 +41,6 @@ Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 201
 
 LASTING = frozenset({"auth", "quota"})
 """Faults that every further request to the same model would meet too."""
-
-SAFETY = 1.1
-"""How much more than the densest prompt so far a prompt is taken to hold of tokens for each byte."""
-
-MIN_MEASURED_BYTES = 400
-"""Shorter prompts say little about tokens for each byte: what the endpoint adds to each weighs too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +73,6 @@ class Reach:
 
 COMMON_ALIASES = frozenset({"default", "small"})
 """Aliases that workflows name without knowing whether a workspace has them: without one, the caller's model is meant."""
-
-
-@dataclass(slots=True)
-class Line:
-    """The line to one model. `closed` says why nothing more is sent to it; empty while it is open."""
-
-    target: Target
-    model: Model
-    closed: str = ""
-    tokens_a_byte: float | None = None  # in the densest prompt so far
-
-    def check_open(self) -> None:
-        """Raise ModelFailed when nothing more is sent."""
-        if self.closed:
-            raise ModelFailed(f"not run: {self.closed}", "not_run")
-
-    def estimated_tokens(self, messages: tuple[Message, ...]) -> int:
-        """Tokens of a prompt: as dense as the densest one that this model counted, or 1 for 3 bytes before that.
-
-        Text that is not ASCII is denser by an amount that nobody knows beforehand: it counts a token for 2 bytes.
-        """
-        n_ascii, n_other = n_text_bytes(messages)
-        rate = 1 / 3 if self.tokens_a_byte is None else self.tokens_a_byte * SAFETY
-        return int(n_ascii * rate + n_other * max(rate, 0.5)) + 8 * len(messages) + 8
-
-    def learn(self, messages: tuple[Message, ...], tokens_in: int) -> None:
-        """Take in what the endpoint counted."""
-        n_bytes = sum(n_text_bytes(messages))
-        if n_bytes >= MIN_MEASURED_BYTES:
-            self.tokens_a_byte = max(self.tokens_a_byte or 0.0, tokens_in / n_bytes)
 
 
 class Models:
@@ -159,8 +124,7 @@ class Models:
 
     def estimate(self, question: Question) -> Estimate:
         """What one request for this may cost."""
-        line = self.line(question.model)
-        return _estimate(line, line.estimated_tokens(question.messages))
+        return self.line(question.model).estimate(question.messages)
 
     async def ask(self, call: Call, question: Question, slot: Slot | None = None) -> Answered:
         """The reply, for which `call` is charged. `slot` is a place that is held already; else one is waited for.
@@ -262,15 +226,8 @@ class Models:
                 hint=f'say it in orchestrate.toml: [models.NAME] with model = "{target.name}", usd_in = ..., usd_out = ... '
                 "(for a million tokens), and name that",
             )
-        estimate = _estimate(line, line.estimated_tokens(question.messages))
-        n_bytes = sum(n_text_bytes(question.messages))
-        if n_bytes // 4 + 1 > target.window_tokens:
-            raise ModelFailed(
-                f"the prompt has about {n_bytes // 4:,} tokens ({n_bytes:,} bytes), and `{question.model}` reads {target.window_tokens:,}",
-                "too_long",
-                hint="ask about a part of it at a time, or give it to rlm_query as its `context`",
-            )
-        return estimate
+        line.check_length(question.messages)
+        return line.estimate(question.messages)
 
     def _pause_s(self, error: ModelFailed, n_failed: int) -> float:
         if error.retry_after_s is not None:
@@ -297,12 +254,6 @@ class Models:
         self._journal.tell("log", call.id, text=text)
 
 
-def _estimate(line: Line, prompt_tokens: int) -> Estimate:
-    target = line.target
-    longest = min(target.max_tokens, max(MIN_REPLY_TOKENS, target.window_tokens - prompt_tokens))
-    return Estimate(prompt_tokens, longest, target.usd_in or 0.0, target.usd_out or 0.0)
-
-
 def _spent_in_vain(error: BaseException, estimate: Estimate) -> tuple[Amount, int, int]:
     """What a request without a reply is charged: its prompt, where the endpoint may have worked on it."""
     if isinstance(error, ModelFailed) and error.fault == "not_run":
@@ -312,17 +263,3 @@ def _spent_in_vain(error: BaseException, estimate: Estimate) -> tuple[Amount, in
     if isinstance(error, ModelFailed) and not error.was_sent:
         return Amount(1), 0, 0
     return estimate.amount(0), estimate.prompt_tokens, 0
-
-
-def n_text_bytes(messages: Sequence[Message]) -> tuple[int, int]:
-    """UTF-8 bytes of all messages: of ASCII characters, and of all others."""
-    n_ascii = n_other = 0
-    for message in messages:
-        text = message.content
-        if text.isascii():
-            n_ascii += len(text)
-        else:
-            n_mine = len(text.encode("ascii", "ignore"))
-            n_ascii += n_mine
-            n_other += len(text.encode("utf-8", "surrogatepass")) - n_mine
-    return n_ascii, n_other

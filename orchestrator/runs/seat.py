@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import BudgetExhausted
 from orchestrator.runs.call import Call
-from orchestrator.runs.models import Question, n_text_bytes
+from orchestrator.runs.line import n_text_bytes
+from orchestrator.runs.models import Question
 from orchestrator.runs.prompting import left_line
 from orchestrator.strategies.rlm import Turn
 

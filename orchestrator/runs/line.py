@@ -1,0 +1,82 @@
+"""The line of a run to one model, and what it learned of it: whether it is open, and how dense its prompts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ModelFailed
+from orchestrator.runs.budget import MIN_REPLY_TOKENS, Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.models.model import Message, Model
+    from orchestrator.models.names import Target
+
+SAFETY = 1.1
+"""How much more than the densest prompt so far a prompt is taken to hold of tokens for each byte."""
+
+MIN_MEASURED_BYTES = 400
+"""Shorter prompts say little about tokens for each byte: what the endpoint adds to each weighs too much."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The line to one model. `closed` says why nothing more is sent to it; empty while it is open."""
+
+    target: Target
+    model: Model
+    closed: str = ""
+    tokens_a_byte: float | None = None  # in the densest prompt so far
+
+    def check_open(self) -> None:
+        """Raise ModelFailed when nothing more is sent."""
+        if self.closed:
+            raise ModelFailed(f"not run: {self.closed}", "not_run")
+
+    def estimate(self, messages: Sequence[Message]) -> Estimate:
+        """What a request with these messages may cost: its prompt, and the longest reply."""
+        target, n_tokens = self.target, self.estimated_tokens(messages)
+        longest = min(target.max_tokens, max(MIN_REPLY_TOKENS, target.window_tokens - n_tokens))
+        return Estimate(n_tokens, longest, target.usd_in or 0.0, target.usd_out or 0.0)
+
+    def check_length(self, messages: Sequence[Message]) -> None:
+        """Raise ModelFailed for a prompt that the model has no room for, counting a token for 4 bytes."""
+        n_bytes = sum(n_text_bytes(messages))
+        if n_bytes // 4 + 1 > self.target.window_tokens:
+            raise ModelFailed(
+                f"the prompt has about {n_bytes // 4:,} tokens ({n_bytes:,} bytes), and `{self.target.name}` reads "
+                f"{self.target.window_tokens:,}",
+                "too_long",
+                hint="ask about a part of it at a time, or give it to rlm_query as its `context`",
+            )
+
+    def estimated_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt: as dense as the densest one that this model counted, or 1 for 3 bytes before that.
+
+        Text that is not ASCII is denser by an amount that nobody knows beforehand: it counts a token for 2 bytes.
+        """
+        n_ascii, n_other = n_text_bytes(messages)
+        rate = 1 / 3 if self.tokens_a_byte is None else self.tokens_a_byte * SAFETY
+        return int(n_ascii * rate + n_other * max(rate, 0.5)) + 8 * len(messages) + 8
+
+    def learn(self, messages: Sequence[Message], tokens_in: int) -> None:
+        """Take in what the endpoint counted."""
+        n_bytes = sum(n_text_bytes(messages))
+        if n_bytes >= MIN_MEASURED_BYTES:
+            self.tokens_a_byte = max(self.tokens_a_byte or 0.0, tokens_in / n_bytes)
+
+
+def n_text_bytes(messages: Sequence[Message]) -> tuple[int, int]:
+    """UTF-8 bytes of all messages: of ASCII characters, and of all others."""
+    n_ascii = n_other = 0
+    for message in messages:
+        text = message.content
+        if text.isascii():
+            n_ascii += len(text)
+        else:
+            n_mine = len(text.encode("ascii", "ignore"))
+            n_ascii += n_mine
+            n_other += len(text.encode("utf-8", "surrogatepass")) - n_mine
+    return n_ascii, n_other
