@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill
 from orchestrator.errors import CallError, SkillError
+from orchestrator.runs.fan_out import CHILD_TURNS
 from orchestrator.runs.parts import Errand
 from orchestrator.runs.permissions import skill_grants
-from orchestrator.runs.queries import ask, bare, no_model
+from orchestrator.runs.queries import allowed, ask, bare, child_estimate, no_model
 
 if TYPE_CHECKING:
     from orchestrator.documents.types import Function, Skill
@@ -55,6 +56,20 @@ async def prompt_entry(server: Server, skill: Skill, function: Function) -> Any:
         raise no_model(f"`{skill.name}.{function.name}` is a prompt", skill=True)
     prompt = fill(text, server.call.arguments)
     return await ask(server, prompt, model, function.output)
+
+
+async def allowed_of(
+    server: Server, skill: Skill, function: Function | None, items: list[dict[str, Any]]
+) -> int:
+    """How many calls of a skill that a model answers may be made at once; all, of one that has code."""
+    names = server.rights.models
+    if function is None and names.root is not None:
+        one, n_turns = child_estimate(server, names.root), CHILD_TURNS
+    elif function is not None and function.kind == "prompt" and names.sub is not None:
+        one, n_turns = child_estimate(server, names.sub), 1
+    else:
+        return len(items)
+    return await allowed(server, skill.name, [one] * len(items), n_turns=n_turns)
 
 
 async def judge(server: Server, claim: str, answer: Any) -> tuple[bool, str]:

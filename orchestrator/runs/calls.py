@@ -7,6 +7,7 @@ reaches the asking code; anything else ends the run.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from orchestrator.runs.record import on_record
 from orchestrator.runs.table import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from orchestrator.documents.types import Function, Skill
@@ -30,6 +31,33 @@ if TYPE_CHECKING:
     Solve = Callable[["Server", Errand], Awaitable[Any]]
 
 Request = dict[str, Any]
+
+QUICK = frozenset(
+    {
+        "memory_search",
+        "memory_read",
+        "memory_write",
+        "skill_doc",
+        "skill_files",
+        "skill_read",
+        "budget",
+        "log",
+    }
+)
+"""Requests that wait for nobody: to fetch a place again would take longer than they do."""
+
+REPEATED_AT_A_PRICE = frozenset(
+    {
+        "skill_run",
+        "memory_write",
+        "approve",
+        "llm_query",
+        "llm_query_batched",
+        "rlm_query",
+        "rlm_query_batched",
+    }
+)
+"""Requests that change something, or cost something, each time they are served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +80,24 @@ class Server:
         serve = _SERVED.get(fn)
         if serve is None:
             raise CallError(f"there is no `{fn:.60}` to call", kind="invalid", error_kind="request")
-        if self.slot is None:
+        if self.slot is None or fn in QUICK:
             return await serve(self, arguments)
         async with self.slot.lent():
             return await serve(self, arguments)
 
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """A section in which the call only waits for others, and its place is theirs."""
+        if self.slot is None:
+            yield
+        else:
+            async with self.slot.lent():
+                yield
+
     def may_change_the_world(self, fn: str, arguments: Request) -> bool:
         """Whether serving this request twice could do something twice."""
         if fn not in ("skill", "skill_map"):
-            return fn in ("skill_run", "memory_write", "approve")
+            return fn in REPEATED_AT_A_PRICE
         try:
             asked = requests.skill_request(arguments)
             function = _function(self._find(asked.skill), asked.function)
@@ -80,8 +117,11 @@ class Server:
         asked = requests.map_request(request)
         skill = self._find(asked.skill)
         function = _function(skill, asked.function)
+        n = await by_model.allowed_of(self, skill, function, asked.items)
         if function is None:
-            return await all_of([self._prose(skill, item) for item in asked.items])
+            return await queries.batch(asked.items, n, lambda item: self._prose(skill, item))
+        if n < len(asked.items):
+            return await queries.batch(asked.items, n, lambda item: self._function(skill, function, item))
         return await all_of([self._function(skill, function, item) for item in asked.items])
 
     async def _skill_run(self, request: Request) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill, fill_shell, fill_value
 from orchestrator.errors import CallError, WorkerLost
+from orchestrator.runs.batch import all_of
 from orchestrator.runs.by_model import judge
 from orchestrator.values import CheckResult
 
@@ -102,7 +102,8 @@ class Checker:
     async def _judge(self, check: Check, answer: Any) -> str:
         """Ask the sub model `runs` times, side by side; each question is a call of its own."""
         claim = fill(check.text, self._names["inputs"])
-        said = await asyncio.gather(*(judge(self._server, claim, answer) for _ in range(check.runs)))
+        async with self._server.waiting():
+            said = await all_of([judge(self._server, claim, answer) for _ in range(check.runs)])
         n_passed = sum(passed for passed, _ in said)
         if n_passed >= check.passes:
             return ""

@@ -50,8 +50,8 @@ async def llm_query_batched(server: Server, request: Request) -> list[Any]:
     prompts = requests.part(request, "prompts", list)
     model, schema = _options(server, request)
     estimates = [server.parts.models.estimate(_question(prompt, model, schema)) for prompt in prompts]
-    n = await _allowed(server, "llm_query", estimates)
-    return await _batch(prompts, n, lambda prompt: ask(server, prompt, model, schema))
+    n = await allowed(server, "llm_query", estimates)
+    return await batch(prompts, n, lambda prompt: ask(server, prompt, model, schema))
 
 
 async def rlm_query(server: Server, request: Request) -> Any:
@@ -67,11 +67,11 @@ async def rlm_query_batched(server: Server, request: Request) -> list[Any]:
     if len(contexts) != len(prompts):
         raise _invalid(f"there are {len(prompts)} prompts and {len(contexts)} contexts")
     model, schema = _options(server, request, for_root=True)
-    n = await _allowed(
+    n = await allowed(
         server, "rlm_query", [child_estimate(server, model)] * len(prompts), n_turns=CHILD_TURNS
     )
     pairs = list(zip(prompts, contexts, strict=True))
-    return await _batch(pairs, n, lambda pair: _child(server, pair[0], pair[1], model, schema))
+    return await batch(pairs, n, lambda pair: _child(server, pair[0], pair[1], model, schema))
 
 
 def no_model(why: str, *, skill: bool = False) -> CallError:
@@ -228,7 +228,7 @@ def _options(server: Server, request: Request, *, for_root: bool = False) -> tup
     return asked, schema
 
 
-async def _allowed(server: Server, name: str, estimates: Sequence[Estimate], *, n_turns: int = 1) -> int:
+async def allowed(server: Server, name: str, estimates: Sequence[Estimate], *, n_turns: int = 1) -> int:
     """How many of the calls may be made. Raises CallError where it is none of them."""
     parts = server.parts
     price = priced(estimates, parts.ledger, n_turns=n_turns)
@@ -254,7 +254,7 @@ async def _allowed(server: Server, name: str, estimates: Sequence[Estimate], *, 
     return n
 
 
-async def _batch(items: Sequence[Any], n: int, make: Callable[[Any], Awaitable[Any]]) -> list[Any]:
+async def batch(items: Sequence[Any], n: int, make: Callable[[Any], Awaitable[Any]]) -> list[Any]:
     """What the first n calls came to, side by side and in order; the others were not made, and say so."""
     left_out = CallError(
         f"not run: only the first {n:,} of {len(items):,} calls were made",

@@ -31,13 +31,19 @@ class Slots:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
 
-    async def take(self, depth: int) -> None:
-        """Wait for a place."""
+    def ask(self, depth: int) -> asyncio.Future[None]:
+        """Stand in line for a place, which is taken once this is done."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._n_free and not self._waiting:
             self._n_free -= 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-depth, next(self._numbers), turn))
+            turn.set_result(None)
+        else:
+            heapq.heappush(self._waiting, (-depth, next(self._numbers), turn))
+        return turn
+
+    async def take(self, depth: int) -> None:
+        """Wait for a place."""
+        turn = self.ask(depth)
         try:
             await turn
         except asyncio.CancelledError:
@@ -59,30 +65,66 @@ class Slots:
 
 
 class Slot:
-    """A place among those who work at the same time; lent to others while its holder only waits."""
+    """A place among those who work at the same time; lent to others while its holder only waits.
+
+    True between events: the place is held (`_held`), or lent while `_n_waits` waits go on, or `_back` is under way to
+    fetch it, or it was given up for good. It is never fetched twice, however many waits end at the same time.
+    """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._n_waits = 0
         self._held = True
+        self._is_over = False
+        self._back: asyncio.Future[None] | None = None
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Give the place away while the holder waits for something; several waits may overlap."""
-        self._n_waits += 1
-        self.free()
-        try:
-            yield
-        finally:
-            self._n_waits -= 1
-            if not self._n_waits and not self._held:
-                await self._slots.take(FIRST)
-                self._held = True
-                if self._n_waits:  # another wait began while this one queued for the place
-                    self.free()
+        """Give the place away while the holder waits for something; several waits may overlap.
 
-    def free(self) -> None:
-        """Give the place away for good, or until the waits end."""
+        A wait that is cancelled does not stand in line for the place: its holder goes on at once, and gets it later.
+        """
+        self._n_waits += 1
         if self._held:
             self._held = False
             self._slots.give()
+        was_cut = False
+        try:
+            yield
+        except asyncio.CancelledError:
+            was_cut = True
+            raise
+        finally:
+            self._n_waits -= 1
+            if not self._n_waits and not self._held and not self._is_over:
+                self._fetch()
+                if self._back is not None and not was_cut:
+                    await asyncio.shield(self._back)
+
+    def free(self) -> None:
+        """Give the place up for good."""
+        self._is_over = True
+        if self._held:
+            self._held = False
+            self._slots.give()
+        elif self._back is not None:
+            self._back.cancel()
+
+    def _fetch(self) -> None:
+        """Stand in line for the place, unless that is under way."""
+        if self._back is not None:
+            return
+        turn = self._back = self._slots.ask(FIRST)
+        if turn.done():
+            self._came(turn)
+        else:
+            turn.add_done_callback(self._came)
+
+    def _came(self, turn: asyncio.Future[None]) -> None:
+        self._back = None
+        if turn.cancelled():
+            return
+        if self._n_waits or self._is_over:  # nobody needs it any more, or another wait began meanwhile
+            self._slots.give()
+        else:
+            self._held = True
