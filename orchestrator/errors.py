@@ -123,10 +123,12 @@ ModelFault = Literal[
     "too_long",
     "unknown_model",
     "junk",
+    "no_schema",
     "not_run",
 ]
 """Why a request to a model failed. `auth` and `quota` hold for every further request to the same endpoint.
 
+`no_schema`: the endpoint can't hold its reply to this schema; without it the request may work.
 `not_run`: it was never sent, because of such a fault before it.
 """
 
@@ -135,7 +137,8 @@ class ModelFailed(WorldError):
     """One request to a model failed.
 
     `fault` tells why; `retryable` whether the same request may work later, after `retry_after_s` where the endpoint
-    said so; `was_sent` whether the endpoint may have done (and charged) the work although no reply came.
+    said so; `was_sent` whether the endpoint may have done (and charged) the work although no reply came; `was_made`
+    whether there was a request at all.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class ModelFailed(WorldError):
         retryable: bool = False,
         retry_after_s: float | None = None,
         was_sent: bool = False,
+        was_made: bool = True,
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
@@ -153,6 +157,7 @@ class ModelFailed(WorldError):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.was_sent = was_sent
+        self.was_made = was_made and fault != "not_run"
 
 
 class WorkerLost(WorldError):
@@ -173,16 +178,20 @@ class PolicyError(OrchestratorError):
 
 
 class BudgetExhausted(PolicyError):
-    """A limit of the budget is reached: which one, how much was spent, how much was allowed."""
+    """A limit of the budget is reached: which one, how much was spent, how much was allowed.
+
+    `partial` is what a reply that it cut off had so far.
+    """
 
     exit_code = 4
 
-    def __init__(self, limit: str, spent: float, allowed: float) -> None:
+    def __init__(self, limit: str, spent: float, allowed: float, *, partial: str | None = None) -> None:
         super().__init__(
             f"budget exhausted: `{limit}` is at {spent:g} of {allowed:g}",
             hint=f"allow more with --budget {limit}=N, or in the workflow's `budget:`",
         )
         self.limit, self.spent, self.allowed = limit, spent, allowed
+        self.partial = partial
 
 
 class Denied(PolicyError):

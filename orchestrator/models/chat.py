@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import string
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ModelFailed
 from orchestrator.models.chat_wire import body_of, failure_of, refuses_schema, reply_of
+from orchestrator.models.keys import HIDDEN, headers_of, key_of, secrets_of, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,34 +16,31 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 64 << 20
 CONNECT_S = 10.0
-PART_BYTES = 1 << 16
-HIDDEN = "[key]"
 
 
 class Chat:
     """One model at one endpoint. The run makes it and closes it; connections are opened when they are needed.
 
-    The key is in `_headers` alone, and taken out of everything that an endpoint says.
+    Keys are in `_headers`, and taken out of everything that an endpoint says.
     """
 
     def __init__(self, target: Target, environ: Mapping[str, str]) -> None:
         self._target = target
         self._url = f"{target.api_base}/chat/completions"
-        self._key = next((environ[one] for one in target.key_env if environ.get(one)), "")
-        self._headers = _headers(target, self._key, environ)
-        self._takes_schema = target.json_schema
+        self._headers = _headers(target, environ)
+        self._secrets = secrets_of(target, environ)
         self._session: Any = None
 
     async def complete(self, prompt: Prompt) -> Reply:
         """The reply. Raises ModelFailed."""
-        with_schema = self._takes_schema and prompt.schema is not None
-        body = body_of(prompt, self._target, with_schema=with_schema)
+        body = body_of(
+            prompt, self._target, with_schema=self._target.json_schema and prompt.schema is not None
+        )
         try:
             return await self._asked(body)
         except ModelFailed as error:
-            if with_schema and refuses_schema(error):
-                self._takes_schema = False
-                error.retryable = True  # the next try goes without, and the reply is checked all the same
+            if prompt.schema is not None and self._target.json_schema and refuses_schema(error):
+                error.fault = "no_schema"
             raise
 
     async def close(self) -> None:
@@ -58,7 +55,9 @@ class Chat:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=self._target.timeout_s, sock_connect=CONNECT_S),
+                timeout=aiohttp.ClientTimeout(
+                    total=self._target.timeout_s, sock_connect=min(CONNECT_S, self._target.timeout_s / 2)
+                ),
                 headers=self._headers,
                 proxy=_proxy(self._url),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -66,35 +65,53 @@ class Chat:
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 data = await _read(response)
-                if response.status != 200:
-                    raise self._hidden(failure_of(response.status, data, response.headers))
-                try:
-                    return reply_of(data, response.content_type)
-                except ModelFailed as error:
-                    raise self._hidden(error) from None
+                return self._reply(response, data)
         except aiohttp.ClientConnectorError as error:
             raise ModelFailed(
                 f"`{self._target.api_base}` can't be reached: {error.strerror or error}", "connection", retryable=True,
-                hint="is the server running, and is the address right?",
+                was_made=False, hint="is the server running, and is the address right?",
+            ) from None  # fmt: skip
+        except aiohttp.ConnectionTimeoutError:
+            raise ModelFailed(
+                f"`{self._target.api_base}` can't be reached: no answer to a connection", "connection", retryable=True,
+                was_made=False, hint="is the address right, and is a proxy or firewall in the way?",
             ) from None  # fmt: skip
         except TimeoutError:
             raise ModelFailed(
                 f"no reply within {self._target.timeout_s:g} s", "timeout", retryable=True, was_sent=True,
                 hint="allow more with `timeout_s` in orchestrate.toml",
             ) from None  # fmt: skip
-        except (aiohttp.InvalidURL, ValueError) as error:
-            raise ModelFailed(f"`{self._url}` is no address: {error}", "rejected") from None
+        except aiohttp.InvalidURL:
+            raise ModelFailed(
+                f"`{self._url}` is no address",
+                "rejected",
+                was_made=False,
+                hint="look at `api_base`, or the provider's *_BASE variable",
+            ) from None
+        except ValueError as error:  # of headers: a line end in the midst of a key, say
+            said = without(str(error), self._secrets)
+            raise ModelFailed(
+                f"no request can be made for `{self._url}`: {said}", "rejected", was_made=False
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
             said = str(error) or type(error).__name__
             raise ModelFailed(
                 f"the connection was cut: {said}", "connection", retryable=True, was_sent=True
             ) from None
 
-    def _hidden(self, error: ModelFailed) -> ModelFailed:
-        """The error without the key, should the endpoint have said it."""
-        if self._key and self._key in str(error):
-            error.args = (str(error).replace(self._key, HIDDEN),)
-        return error
+    def _reply(self, response: Any, data: bytes) -> Reply:
+        """The reply in a body. Keys are hidden before anything is cut from it: half a key would be left."""
+        if response.status != 200:
+            raise failure_of(response.status, self._hidden(data), response.headers)
+        try:
+            return reply_of(data, response.content_type)
+        except ModelFailed:
+            return reply_of(self._hidden(data), response.content_type)  # raises the same, without keys
+
+    def _hidden(self, data: bytes) -> bytes:
+        for secret in self._secrets:
+            data = data.replace(secret.encode(), HIDDEN.encode())
+        return data
 
 
 def _proxy(url: str) -> str | None:
@@ -116,15 +133,10 @@ async def _read(response: Any) -> bytes:
     return b"".join(parts)
 
 
-def _headers(target: Target, key: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Headers of every request; one that names a variable which is not set is left out."""
+def _headers(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
+    """Headers of every request."""
     headers = {"Content-Type": "application/json"}
+    key = key_of(target, environ)
     if key:
         headers[target.key_header] = f"Bearer {key}" if target.key_header == "Authorization" else key
-    for name, value in target.headers.items():
-        try:
-            headers[name] = string.Template(value).substitute(environ)
-        except (KeyError, ValueError):
-            if "$" not in value:
-                headers[name] = value
-    return headers
+    return headers | headers_of(target, environ)

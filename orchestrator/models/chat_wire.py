@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SHOWN_CHARS = 200
 """So much of what an endpoint said stands in an error."""
 
+MAX_TOKENS = 10**9
+MAX_USD = 1e6
+"""No request costs more: what says so is no price."""
+
 _COMPLETION_TOKENS = re.compile(r"^(o\d|gpt-5)")
 QUOTA = re.compile(
     r"insufficient_quota|billing|credit balance|quota exceeded for|exceeded your current quota", re.IGNORECASE
@@ -36,6 +40,9 @@ _TOO_LONG = re.compile(
 _NO_MODEL = re.compile(
     r"model_not_found|model .{0,80}(does not exist|not found)|no such model|unknown model", re.IGNORECASE
 )
+_PASSING = re.compile(
+    r"(try again|retry) in|rate limit reached|per[ -]min|requests per|tokens per", re.IGNORECASE
+)
 _MODERATED = re.compile(r"moderat|flagged|content policy|safety", re.IGNORECASE)
 _SCHEMA = re.compile(r"response_format|json_schema|guided_json", re.IGNORECASE)
 
@@ -44,10 +51,10 @@ def body_of(prompt: Prompt, target: Target, *, with_schema: bool) -> bytes:
     """The body of a request."""
     own = target.provider == "openai" and _COMPLETION_TOKENS.match(target.model.rpartition("/")[2])
     fields: dict[str, Any] = {
+        **target.options,  # below what the run decides: the budget counts on the length that it sends
         "model": target.model,
         "messages": [{"role": one.role, "content": one.content} for one in prompt.messages],
         "max_completion_tokens" if own else "max_tokens": prompt.max_tokens,
-        **target.options,
     }
     if prompt.schema is not None and with_schema:
         described = {"name": "answer", "schema": dict(prompt.schema)}
@@ -95,6 +102,11 @@ def refuses_schema(error: ModelFailed) -> bool:
     return error.fault == "rejected" and _SCHEMA.search(str(error)) is not None
 
 
+def is_quota(said: str) -> bool:
+    """Whether an error is of a quota that is used up, and not of a rate that passes: providers say both with 429."""
+    return QUOTA.search(said) is not None and _PASSING.search(said) is None
+
+
 _HINTS: dict[ModelFault, str] = {
     "auth": "the key is not accepted: look at the variable that holds it",
     "quota": "the account has no credit or quota left: look at the provider's billing page",
@@ -107,7 +119,7 @@ def _fault(status: int, said: str) -> tuple[ModelFault, bool]:
         return "rejected", False  # this prompt, not the key
     if status in (401, 403):
         return "auth", False
-    if status == 402 or (status in (400, 429) and QUOTA.search(said)):
+    if status == 402 or (status in (400, 429) and is_quota(said)):
         return "quota", False
     if status == 429:
         return "rate", True
@@ -125,18 +137,18 @@ def _streamed(body: bytes) -> Reply:
     parts: list[str] = []
     finish: Any = None
     usage: Any = None
-    n_events = 0
-    for line in body.decode("utf-8", "replace").splitlines():
-        if not line.startswith("data:") or (data := line[5:].strip()) == "[DONE]":
+    n_events, is_torn = 0, False
+    for (
+        line
+    ) in body.splitlines():  # of bytes: a text also has U+2028 and others that end a line for `str` alone
+        if not line.startswith(b"data:") or (data := line[5:].strip()) in (b"", b"[DONE]"):
             continue
-        try:
-            event = json.loads(data)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(event, dict):
+        event = _event(data)
+        if event is None:
+            is_torn = True
             continue
         if event.get("error"):
-            raise failure_of(_status_in(event["error"]), data.encode(), {})
+            raise failure_of(_status_in(event["error"]), data, {})
         n_events += 1
         usage = event.get("usage") or usage
         choices = event.get("choices")
@@ -150,18 +162,28 @@ def _streamed(body: bytes) -> Reply:
         raise ModelFailed(
             "the stream ended before the reply did", "connection", retryable=True, was_sent=True
         )
+    if is_torn:  # what it held may have been a piece of the reply
+        raise _junk(body, "text/event-stream")
     return _reply("".join(parts), finish, usage)
+
+
+def _event(data: bytes) -> dict[str, Any] | None:
+    """An event; None for what is none."""
+    try:
+        event = json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _reply(text: str, finish: Any, usage: Any) -> Reply:
     usage = usage if isinstance(usage, dict) else {}
     ends: dict[Any, Finish] = {"length": "length", "content_filter": "filtered"}
-    cost = usage.get("cost")
     return Reply(
         text,
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
-        float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None,
+        _cost(usage.get("cost")),
         ends.get(finish if isinstance(finish, str) else None, "stop"),
     )
 
@@ -214,11 +236,17 @@ def _said(body: bytes) -> tuple[str, str]:
         return (error if isinstance(error, str) else _shown(body))[:SHOWN_CHARS], ""
     said = error.get("message") or error.get("detail") or ""
     code = " ".join(str(error[key]) for key in ("code", "type", "status") if error.get(key))
-    return str(said)[: 2 * SHOWN_CHARS], code
+    said = str(said)[: 2 * SHOWN_CHARS]
+    behind = error.get("metadata")  # OpenRouter's: what the provider behind it said
+    if isinstance(behind, dict) and behind.get("raw"):
+        said = f"{said}: {str(behind['raw'])[: 2 * SHOWN_CHARS]}"
+    return said, code
 
 
 def _status_in(error: Any) -> int:
     code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and re.fullmatch(r"[45][0-9]{2}", code):
+        return int(code)
     return code if isinstance(code, int) and 400 <= code < 600 else 500
 
 
@@ -227,7 +255,17 @@ def _shown(body: bytes) -> str:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A count of tokens. What is larger than any window is none."""
+    return (
+        value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS else None
+    )
+
+
+def _cost(value: Any) -> float | None:
+    """Dollars that were charged. JSON as Python reads it has infinity too, which would end every budget."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MAX_USD:
+        return None
+    return float(value)
 
 
 def _retry_after_s(value: str | None) -> float | None:
@@ -240,7 +278,7 @@ def _retry_after_s(value: str | None) -> float | None:
         pass
     try:
         at = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max(0.0, (at - datetime.now(UTC)).total_seconds()), 600.0)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT_BYTES = 64 << 20
 STDERR_CHARS = 500
+PART_BYTES = 1 << 16
 PR_SET_PDEATHSIG = 1
 
 
@@ -73,7 +74,10 @@ class Command:
             ) from error
         try:
             async with asyncio.timeout(self._target.timeout_s):
-                printed, said = await program.communicate(stdin)
+                printed, said, _ = await asyncio.gather(
+                    _head(program.stdout), _tail(program.stderr), _feed(program.stdin, stdin)
+                )
+                await program.wait()
         except TimeoutError:
             raise ModelFailed(
                 f"`{self._command.argv[0]}` gave no reply within {self._target.timeout_s:g} s", "timeout",
@@ -83,7 +87,41 @@ class Command:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(program.pid, signal.SIGKILL)  # also what it left in the background
             await program.wait()
-        return program.returncode or 0, printed[:MAX_OUTPUT_BYTES], said
+        if len(printed) > MAX_OUTPUT_BYTES:
+            raise ModelFailed(
+                f"`{self._command.argv[0]}` printed more than {MAX_OUTPUT_BYTES >> 20} MiB",
+                "junk",
+                was_sent=True,
+            )
+        return program.returncode or 0, printed, said
+
+
+async def _head(stream: Any) -> bytes:
+    """All that comes, up to one part more than may come; the rest is read and left, so that nothing waits for us."""
+    parts, n_bytes = [], 0
+    while part := await stream.read(PART_BYTES):
+        if n_bytes <= MAX_OUTPUT_BYTES:
+            parts.append(part)
+        n_bytes += len(part)
+    return b"".join(parts)
+
+
+async def _tail(stream: Any) -> bytes:
+    """The end of what comes."""
+    end = b""
+    while part := await stream.read(PART_BYTES):
+        end = (end + part)[-PART_BYTES:]
+    return end
+
+
+async def _feed(stream: Any, data: bytes) -> None:
+    """Everything, to a program that may not read it."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(data)
+        await stream.drain()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.close()
+        await stream.wait_closed()
 
 
 def _dies_with_us() -> Callable[[], None] | None:

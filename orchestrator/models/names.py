@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import ModelUnavailable, UsageError
-from orchestrator.models.prices import price_of
+from orchestrator.models.prices import knows_provider, price_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,6 +113,9 @@ THROUGH_LITELLM: Mapping[str, tuple[str, ...]] = {
 }
 """Variables that providers behind litellm need, of those that many people use."""
 
+MORE_OF_LITELLM = frozenset({"huggingface", "bedrock_converse", "vertex_ai_beta", "litellm_proxy"})
+"""Providers of litellm that the price table has no model of."""
+
 
 def resolve(name: str, settings: Settings, environ: Mapping[str, str]) -> Target:
     """What a name stands for. Raises UsageError for a name that means nothing, ModelUnavailable for what is not there."""
@@ -152,6 +155,8 @@ def _plain(
     text: str, name: str, settings: Settings, environ: Mapping[str, str], own: ModelSettings | None
 ) -> Target:
     kind, colon, rest = text.partition(":")
+    if not text.strip() or text.endswith(":") or (text.endswith("/") and kind != "recorded"):
+        raise UsageError(f"the model `{text}` has no name", hint=configurable(settings))
     if text == "host":
         raise ModelUnavailable("`host` as a model is not available yet", hint=configurable(settings))
     if colon and kind == "recorded":
@@ -171,8 +176,8 @@ def _plain(
         return _chat(name, PROVIDERS["openai"], text, text, environ, own)
     price = price_of(text)
     if price is not None and price.provider and price.provider not in PROVIDERS:
-        return _through_litellm(name, text, own)
-    if slash and price is None and provider in _litellm_providers():
+        return _through_litellm(name, _of_gemini(text, price.provider, environ), own)
+    if slash and (provider in MORE_OF_LITELLM or knows_provider(provider)):
         return _through_litellm(name, text, own)
     of_table = (
         PROVIDERS[price.provider]
@@ -180,6 +185,13 @@ def _plain(
         else PROVIDERS["openai"]
     )
     return _chat(name, of_table, text, text, environ, own)
+
+
+def _of_gemini(text: str, provider: str, environ: Mapping[str, str]) -> str:
+    """A bare name that Vertex AI and Gemini both have: Gemini's, which takes a key, unless a project is set."""
+    has_project = any(environ.get(one) for one in ("VERTEXAI_PROJECT", "VERTEX_PROJECT"))
+    is_both = provider.startswith("vertex_ai") and price_of(f"gemini/{text}") is not None
+    return f"gemini/{text}" if is_both and not has_project else text
 
 
 def _chat(
@@ -204,12 +216,12 @@ def _chat(
     target = _target(name, "chat", model, own, price_name=full)
     own_place = own is not None and own.api_base is not None
     key_env = (own.key_env,) if own and own.key_env else provider.key_env
-    free = provider.is_free and target.usd_in is None
+    free = provider.is_free and (own is None or own.usd_in is None)  # even if a paid model has the same name
     needs_key = bool(own and own.key_env) or (provider.needs_key and not own_place)
     return replace(
         target,
         usd_in=0.0 if free else target.usd_in,
-        usd_out=0.0 if free else target.usd_out,
+        usd_out=0.0 if free and (own is None or own.usd_out is None) else target.usd_out,
         provider=provider.name,
         api_base=base.rstrip("/"),
         key_env=key_env,
@@ -292,20 +304,4 @@ def _target(
         json_schema=own.json_schema,
         fallbacks=own.fallbacks,
         options=own.options,
-    )
-
-
-def _litellm_providers() -> frozenset[str]:
-    """Names before a slash that litellm takes for a provider, of those that the price table has no entry of."""
-    return frozenset(
-        {
-            "bedrock",
-            "vertex_ai",
-            "sagemaker",
-            "huggingface",
-            "replicate",
-            "databricks",
-            "watsonx",
-            "nvidia_nim",
-        }
     )

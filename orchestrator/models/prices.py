@@ -61,6 +61,12 @@ def closest(name: str, n: int = 3) -> list[str]:
 
 
 @cache
+def knows_provider(name: str) -> bool:
+    """Whether the table has models of this provider."""
+    return f'"litellm_provider": "{name}"' in _table()
+
+
+@cache
 def _table() -> str:
     """The file's text; empty where litellm is not installed."""
     spec = util.find_spec("litellm")  # of a top-level package: finding it does not import it

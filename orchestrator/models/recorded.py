@@ -19,10 +19,10 @@ import re
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from orchestrator.errors import ModelFailed, ModelUnavailable, UsageError
-from orchestrator.models.model import Reply
+from orchestrator.errors import ModelFailed, ModelFault, ModelUnavailable, UsageError
+from orchestrator.models.model import Finish, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +34,8 @@ KEYS = frozenset(
     {"role", "match", "reply", "json", "error", "times", "tokens_in", "tokens_out", "finish", "retry_after_s"}
 )
 JOURNAL = "journal.jsonl"
+
+_FIGURES = ("times", "tokens_in", "tokens_out")
 
 
 class Recorded:
@@ -48,7 +50,7 @@ class Recorded:
         if self._replies is None:
             self._replies = read_replies(self._path)
         role, last = "root" if prompt.for_root else "sub", prompt.messages[-1].content
-        return self._replies.take(role, last, sum(len(one.content.encode()) for one in prompt.messages))
+        return self._replies.take(role, last, _n_bytes(*(one.content for one in prompt.messages)))
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -65,7 +67,7 @@ class Entry:
     error: dict[str, Any] | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
-    finish: Any = "stop"
+    finish: Finish = "stop"
 
     def fits(self, role: str, last: str) -> bool:
         """Whether it answers this request."""
@@ -90,8 +92,10 @@ class Replies:
             return self._recorded[role, last].popleft()
         entry = next((one for one in self._script if one.fits(role, last)), None)
         if entry is None:
+            n_left = sum(one.n_left != 0 for one in self._script) + sum(map(len, self._recorded.values()))
             raise ModelFailed(
-                f"`{self._path}` has no reply left for a {role} request that ends with: {last[-200:]!r}",
+                f"`{self._path}` has no reply left for a {role} request that ends with: {last[-200:]!r} "
+                f"({n_left} for other requests)",
                 "rejected",
                 hint="a script answers in order, or what its `match` fits",
             )
@@ -103,9 +107,7 @@ class Replies:
                 retryable=bool(entry.error.get("retryable")), retry_after_s=entry.error.get("retry_after_s"),
             )  # fmt: skip
         tokens_in = n_bytes // 4 if entry.tokens_in is None else entry.tokens_in
-        tokens_out = (
-            len(entry.text.encode("utf-8", "replace")) // 4 if entry.tokens_out is None else entry.tokens_out
-        )
+        tokens_out = _n_bytes(entry.text) // 4 if entry.tokens_out is None else entry.tokens_out
         return Reply(entry.text, tokens_in, tokens_out, finish=entry.finish)
 
 
@@ -120,6 +122,8 @@ def read_replies(path: Path) -> Replies:
         raise ModelUnavailable(
             f"can't read the recording `{path}`: {error.strerror}", hint="write it as recorded:FILE"
         ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"`{path}` is no recording: {error}") from None
 
 
 def _of_script(path: Path) -> Iterator[Entry]:
@@ -127,7 +131,7 @@ def _of_script(path: Path) -> Iterator[Entry]:
     if path.suffix == ".json":
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"`{path}` is no JSON: {error}") from None
     else:
         from orchestrator.documents import yaml_values  # here: a journal needs none of it
@@ -160,18 +164,39 @@ def _entry(path: Path, number: int, fields: Any) -> Entry:
         match = re.compile(fields["match"]) if "match" in fields else None
     except (re.error, TypeError) as error:
         raise refusal(f"has a `match` that is no regular expression: {error}") from None
-    times = fields.get("times", 1)
+    for key in _FIGURES:
+        if not _is_count(value := fields.get(key, 0)):
+            raise refusal(f"has a `{key}` that is no whole number from 0: `{value!r}`")
+    if fields.get("finish", "stop") not in get_args(Finish):
+        raise refusal(f"has a `finish` that is none of {', '.join(get_args(Finish))}")
+    if "error" in fields and not _is_error(fields["error"]):
+        raise refusal(f"has an `error` that is no object with a `fault` of {', '.join(get_args(ModelFault))}")
     text = fields.get("reply", "")
     return Entry(
         role=fields.get("role"),
         match=match,
         text=json.dumps(fields["json"], ensure_ascii=False) if "json" in fields else str(text),
-        n_left=times or None,
+        n_left=fields.get("times", 1) or None,
         error=fields.get("error"),
         tokens_in=fields.get("tokens_in"),
         tokens_out=fields.get("tokens_out"),
         finish=fields.get("finish", "stop"),
     )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_error(value: Any) -> bool:
+    if not isinstance(value, dict) or value.get("fault", "server") not in get_args(ModelFault):
+        return False
+    after = value.get("retry_after_s", 0)
+    return isinstance(after, int | float) and 0 <= after < float("inf")
+
+
+def _n_bytes(*texts: str) -> int:
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
 
 def _of_journal(path: Path) -> dict[tuple[str, str], deque[Reply]]:
@@ -184,7 +209,9 @@ def _of_journal(path: Path) -> dict[tuple[str, str], deque[Reply]]:
                 event = json.loads(line)
             except ValueError:  # a line that a killed writer left torn
                 continue
-            call = event.get("call", "")
+            if not isinstance(event, dict):
+                continue
+            call = str(event.get("call", ""))
             match event.get("event"):
                 case "call_started" if event.get("kind") == "llm":
                     prompts[call] = _last(_whole(event.get("arguments"), path).get("prompt"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import DocumentError
@@ -17,6 +17,9 @@ from orchestrator.values import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+MOST = 1e15
+"""No number in the file is larger: what is, is a slip, and would not do as a float."""
 
 TABLES = ("models", "commands", "fan_out", "cache", "executor")
 
@@ -121,13 +124,17 @@ class _Reader:
         except (OSError, UnicodeDecodeError) as error:
             self._note(0, f"it can't be read: {error}")
             return Settings()
-        except tomllib.TOMLDecodeError as error:
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # tomllib's own, a number of 5,000 digits, brackets in brackets
             line = re.search(r"at line (\d+)", str(error))
             self._note(int(line[1]) if line else len(self._text.splitlines()), f"this is no TOML: {error}")
             return Settings()
         self._unknown(tables, TABLES, ())
         models = self._named(tables, "models", ModelSettings, _MODEL)
         commands = self._named(tables, "commands", CommandSettings, _COMMAND)
+        commands = {name: replace(one, argv=self._located(one.argv)) for name, one in commands.items()}
         fan_out = self._table(tables.get("fan_out", {}), _FAN_OUT, ("fan_out",))
         cache = self._table(tables.get("cache", {}), _CACHE, ("cache",))
         executor = tables.get("executor", {})
@@ -135,6 +142,12 @@ class _Reader:
         return Settings(
             models, commands, fan_out, cache, executor if isinstance(executor, dict) else {}, warnings
         )
+
+    def _located(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """A program that is given as a path is looked for from the file's folder: it runs in an empty one."""
+        if "/" not in argv[0]:
+            return argv
+        return (str(self._path.absolute().parent / argv[0]), *argv[1:])
 
     def _named(
         self, tables: dict[str, Any], key: str, made: type[Any], kinds: Mapping[str, _Kind]
@@ -190,14 +203,15 @@ class _Reader:
 
     def _line(self, at: tuple[str, ...]) -> int:
         """The line of a table's head, or of a key below it; 0 where it stands in a way that is not looked for."""
-        head = ".".join(at[:2] if at[0] in ("models", "commands") else at[:1])
+        head, whole = ".".join(at[:2] if at[0] in ("models", "commands") else at[:1]), ".".join(at)
         in_table = False
         for number, line in enumerate(self._text.splitlines(), 1):
             bare = line.strip()
             if bare.startswith("["):
-                in_table = bare.strip("[] ").replace('"', "") == head
-                if in_table and ".".join(at) == head:
+                name = bare.partition("#")[0].strip("[] ").replace('"', "").replace("'", "")
+                if name == whole:
                     return number
+                in_table = name == head
             elif in_table and re.match(rf"\"?{re.escape(at[-1])}\"?\s*=", bare):
                 return number
         return 0
@@ -218,13 +232,13 @@ def _variable(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST:
         raise ValueError
     return value
 
 
 def _amount(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < MOST:
         raise ValueError
     return float(value)
 

@@ -6,15 +6,18 @@ Its own retries, cache, router and callbacks stay unused: trying again and payin
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
+import sys
 import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ModelFailed
-from orchestrator.models.chat_wire import QUOTA
+from orchestrator.models.chat_wire import is_quota, refuses_schema
+from orchestrator.models.keys import headers_of, key_of, secrets_of, without
 from orchestrator.models.model import Reply
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from orchestrator.models.names import Target
 
 SAID_CHARS = 400
+NOISE = (("", r"litellm(\.|$)"), ("Pydantic serializer warnings", ""), (r"Items? '", r"pydantic(\.|$)"))
+"""Warnings that are litellm's, by the beginning of their message and the module."""
+
 _OWN_NAMES = re.compile(r"litellm\.\w+: ")  # it says the class of an error in front of it, often twice
 
 FAULTS: tuple[tuple[str, ModelFault, bool], ...] = (
@@ -48,46 +54,57 @@ FAULTS: tuple[tuple[str, ModelFault, bool], ...] = (
 """litellm's exceptions by name, the narrower before the wider: the fault, and whether the same request may work later."""
 
 
+_OPEN: set[int] = set()
+"""Models that are open in this process: litellm keeps one pool of connections for all of them."""
+
+
 class ThroughLitellm:
     """One model that litellm reaches. It sends one request for each `complete`."""
 
     def __init__(self, target: Target, environ: Mapping[str, str]) -> None:
         self._target = target
-        self._key = next((environ[one] for one in target.key_env if environ.get(one)), None)
+        self._secrets = secrets_of(target, environ)
+        self._was_used = False
+        _OPEN.add(id(self))
+        key, headers = key_of(target, environ), headers_of(target, environ)
         self._fields: dict[str, Any] = {
             "model": target.model,
             "timeout": target.timeout_s,
             "max_retries": 0,
             "drop_params": True,
             **({"api_base": target.api_base} if target.api_base else {}),
-            **({"api_key": self._key} if self._key else {}),
-            **({"extra_headers": dict(target.headers)} if target.headers else {}),
+            **({"api_key": key} if key else {}),
+            **({"extra_headers": headers} if headers else {}),
             **target.options,
         }
 
     async def complete(self, prompt: Prompt) -> Reply:
         """The reply. Raises ModelFailed."""
-        litellm = _litellm()
+        litellm = await _loaded()
+        with_schema = self._target.json_schema and prompt.schema is not None
         fields: dict[str, Any] = {
             **self._fields,
             "messages": [{"role": one.role, "content": one.content} for one in prompt.messages],
             "max_tokens": prompt.max_tokens,
         }
-        if prompt.schema is not None and self._target.json_schema:
+        if prompt.schema is not None and with_schema:
             described = {"name": "answer", "schema": dict(prompt.schema)}
             fields["response_format"] = {"type": "json_schema", "json_schema": described}
+        self._was_used = True
+        _hush()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                response = await litellm.acompletion(**fields)
+            response = await litellm.acompletion(**fields)
         except Exception as error:  # noqa: BLE001  (litellm raises what its transports raise, and plain Exception)
-            raise self._failed(error) from None
-        return _reply(response)
+            failed = self._failed(error)
+            if with_schema and refuses_schema(failed):
+                failed.fault = "no_schema"
+            raise failed from None
+        return _reply(response, priced=self._target.usd_in is None)
 
     async def close(self) -> None:
-        """Close the connections that litellm keeps for this loop."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        """Close the connections that litellm keeps, if nobody else in this process uses them any more."""
+        _OPEN.discard(id(self))
+        if self._was_used and not _OPEN:
             await _litellm().close_litellm_async_clients()
 
     def _failed(self, error: Exception) -> ModelFailed:
@@ -97,14 +114,13 @@ class ThroughLitellm:
             ((fault, again) for name, fault, again in FAULTS if name in names), ("server", True)
         )
         said = str(error)
-        if QUOTA.search(said) and fault in ("rate", "rejected"):
+        if fault in ("rate", "rejected") and is_quota(said):
             fault, retryable = "quota", False
         if "Connection error" in said or "Cannot connect" in said:
             fault, retryable = "connection", True
         if "Error converting to valid response" in said:  # what came back was no reply, whatever it is called
             fault, retryable = "junk", True
-        if self._key:
-            said = said.replace(self._key, "[key]")
+        said = without(said, self._secrets)
         return ModelFailed(
             f"{type(error).__name__}: {' '.join(_OWN_NAMES.sub('', said).split())[:SAID_CHARS]}",
             fault,
@@ -115,9 +131,23 @@ class ThroughLitellm:
         )
 
 
+def _hush() -> None:
+    """Let litellm's own warnings go nowhere, for good.
+
+    Filters that are set and taken back around a request would be taken back out of turn by another one.
+    """
+    for message, module in NOISE:  # one that is there already is not added again
+        warnings.filterwarnings("ignore", message=message, module=module)
+
+
 def warm() -> None:
     """Import it."""
     _litellm()
+
+
+async def _loaded() -> Any:
+    """The module; where it has to be imported first, that holds up no other request."""
+    return _litellm() if "litellm" in sys.modules else await asyncio.to_thread(_litellm)
 
 
 @cache
@@ -135,7 +165,7 @@ def _litellm() -> Any:
     return litellm
 
 
-def _reply(response: Any) -> Reply:
+def _reply(response: Any, *, priced: bool) -> Reply:
     choices = getattr(response, "choices", None)
     if not choices:
         raise ModelFailed("the reply has no choices", "junk", retryable=True, was_sent=True)
@@ -146,7 +176,7 @@ def _reply(response: Any) -> Reply:
         content if isinstance(content, str) else "",
         getattr(usage, "prompt_tokens", None),
         getattr(usage, "completion_tokens", None),
-        _cost(response),
+        _cost(response) if priced else None,  # the run's own price is what was reserved
         ends.get(choices[0].finish_reason, "stop"),
     )
 

@@ -69,13 +69,19 @@ class Estimate:
 
 
 class Reservation:
-    """What one request may cost, held until it is settled. `reply_tokens` is the longest reply that may be asked for."""
+    """What one request may cost, held until it is settled.
 
-    def __init__(self, ledger: Ledger, amount: Amount, reply_tokens: int) -> None:
+    `reply_tokens` is the longest reply that may be asked for; `limit` names what made it shorter than was wished.
+    """
+
+    def __init__(
+        self, ledger: Ledger, amount: Amount, reply_tokens: int, limit: Counted | None = None
+    ) -> None:
         self._ledger = ledger
         self._amount = amount
         self._open = True
         self.reply_tokens = reply_tokens
+        self.limit = limit
 
     def settle(self, spent: Amount) -> None:
         """Replace what was reserved by what was spent. The first call counts."""
@@ -227,12 +233,16 @@ class Ledger:
         self._refuse_what_never_fits(smallest)
         if self._reserved.calls:
             return None
-        shorter = self._affordable_reply(estimate)
-        return self._hold(estimate.amount(shorter), shorter)
+        shorter, limit = self._affordable_reply(estimate)
+        return self._hold(estimate.amount(shorter), shorter, limit)
 
-    def _hold(self, amount: Amount, reply_tokens: int) -> Reservation:
+    def _hold(self, amount: Amount, reply_tokens: int, limit: Counted | None = None) -> Reservation:
         self._reserved.add(amount)
-        return Reservation(self, amount, reply_tokens)
+        return Reservation(self, amount, reply_tokens, limit)
+
+    def exhausted(self, limit: Counted) -> BudgetExhausted:
+        """What to raise of a limit that lets nothing more through."""
+        return BudgetExhausted(limit, round(getattr(self.spent, limit), 6), getattr(self.limits, limit) or 0)
 
     def _fits(self, amount: Amount) -> bool:
         return all(getattr(amount, name) <= self.room(name) + _ROUNDING for name in _COUNTED)
@@ -243,14 +253,13 @@ class Ledger:
             if limit is not None and spent + getattr(amount, name) > limit + _ROUNDING:
                 raise BudgetExhausted(name, round(spent, 6), limit)
 
-    def _affordable_reply(self, estimate: Estimate) -> int:
-        """The longest reply that fits while nothing else is under way."""
-        longest = self.room("tokens") - estimate.prompt_tokens
+    def _affordable_reply(self, estimate: Estimate) -> tuple[int, Counted]:
+        """The longest reply that fits while nothing else is under way, and the limit that it would pass."""
+        by_tokens, by_usd = self.room("tokens") - estimate.prompt_tokens, math.inf
         if estimate.usd_out:
-            longest = min(
-                longest, (self.room("usd") - estimate.prompt_tokens * estimate.usd_in) / estimate.usd_out
-            )
-        return int(min(longest, estimate.reply_tokens))
+            by_usd = (self.room("usd") - estimate.prompt_tokens * estimate.usd_in) / estimate.usd_out
+        longest = int(min(by_tokens, by_usd, estimate.reply_tokens))
+        return longest, "tokens" if by_tokens <= by_usd else "usd"
 
     @asynccontextmanager
     async def slot(self, depth: int) -> AsyncIterator[Slot]:

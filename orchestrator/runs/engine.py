@@ -146,11 +146,26 @@ class Engine:
         )
 
     def _models(self, root: str | None, sub: str | None, inherited: ModelNames) -> ModelNames:
+        """The models of a nested document: those that it names, as far as a skill may choose them."""
+        for name in (root, sub):
+            if (
+                name is not None
+                and name not in (inherited.root, inherited.sub)
+                and not self._may_be_named(name)
+            ):
+                raise UsageError(
+                    f"a skill may not choose `{name:.80}` as a model",
+                    hint="give it an alias in orchestrate.toml",
+                )
         known = self._parts.models.is_known
         return ModelNames(
             root if root is not None and known(root) else inherited.root,
             sub if sub is not None and known(sub) else inherited.sub,
         )
+
+    def _may_be_named(self, name: str) -> bool:
+        models = self._parts.models
+        return not models.is_known(name) or models.may_be_named(name)
 
     async def _try_all(self, task: Task, tried: list[Tried], forced: str | None = None) -> None:
         """Try strategies until one passes; then, as often as the workflow allows, the last one again."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ModelFailed
 from orchestrator.runs.budget import MIN_REPLY_TOKENS, Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.models.model import Message, Model
     from orchestrator.models.names import Target
@@ -22,18 +24,38 @@ MIN_MEASURED_BYTES = 400
 
 
 @dataclass(slots=True)
+class Door:
+    """What all models behind one address and key have in common: `closed` says why nothing more is sent there."""
+
+    closed: str = ""
+
+
+@dataclass(slots=True)
 class Line:
-    """The line to one model. `closed` says why nothing more is sent to it; empty while it is open."""
+    """The line to one model. `not_before` is when the next request may go, on the clock of the event loop."""
 
     target: Target
     model: Model
-    closed: str = ""
+    door: Door
+    not_before: float = 0.0
     tokens_a_byte: float | None = None  # in the densest prompt so far
+    refused_schemas: set[str] = field(default_factory=set)  # that the endpoint can't hold its replies to
 
     def check_open(self) -> None:
         """Raise ModelFailed when nothing more is sent."""
-        if self.closed:
-            raise ModelFailed(f"not run: {self.closed}", "not_run")
+        if self.door.closed:
+            raise ModelFailed(f"not run: {self.door.closed}", "not_run")
+
+    def hold(self, pause_s: float) -> None:
+        """Let no request go before so many seconds have passed."""
+        self.not_before = max(self.not_before, asyncio.get_running_loop().time() + pause_s)
+
+    async def admitted(self) -> None:
+        """Wait until a request may go. Raises ModelFailed when none may."""
+        self.check_open()
+        while (wait_s := self.not_before - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(wait_s)
+            self.check_open()
 
     def estimate(self, messages: Sequence[Message]) -> Estimate:
         """What a request with these messages may cost: its prompt, and the longest reply."""
@@ -62,10 +84,15 @@ class Line:
         return int(n_ascii * rate + n_other * max(rate, 0.5)) + 8 * len(messages) + 8
 
     def learn(self, messages: Sequence[Message], tokens_in: int) -> None:
-        """Take in what the endpoint counted."""
+        """Take in what the endpoint counted. No text has more than a token for each byte."""
         n_bytes = sum(n_text_bytes(messages))
         if n_bytes >= MIN_MEASURED_BYTES:
-            self.tokens_a_byte = max(self.tokens_a_byte or 0.0, tokens_in / n_bytes)
+            self.tokens_a_byte = max(self.tokens_a_byte or 0.0, min(tokens_in / n_bytes, 1.0))
+
+
+def schema_key(schema: Mapping[str, Any] | None) -> str:
+    """The same text for equal schemas."""
+    return "" if schema is None else json.dumps(schema, sort_keys=True)
 
 
 def n_text_bytes(messages: Sequence[Message]) -> tuple[int, int]:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import BudgetExhausted, ModelFailed, ModelUnavailable
+from orchestrator.errors import ModelFailed, ModelUnavailable, UsageError
 from orchestrator.models.model import Prompt
+from orchestrator.models.names import PROVIDERS, THROUGH_LITELLM
 from orchestrator.models.prices import closest
 from orchestrator.runs.budget import Amount, Estimate
-from orchestrator.runs.line import Line
+from orchestrator.runs.line import Door, Line, schema_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,6 +39,9 @@ LONGEST_PAUSE_S = 60.0
 
 Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
+
+PRICED = ("chat", "litellm")
+"""Backends whose requests cost what a provider charges. Of the others only the user knows."""
 
 LASTING = frozenset({"auth", "quota"})
 """Faults that every further request to the same model would meet too."""
@@ -99,6 +103,7 @@ class Models:
         self._cache = cache
         self._targets: dict[str, Target] = {}
         self._lines: dict[str, Line] = {}
+        self._doors: dict[tuple[Any, ...], Door] = {}
         self._random = random.Random()  # noqa: S311  (pauses, not secrets)
 
     def target(self, name: str) -> Target:
@@ -115,8 +120,10 @@ class Models:
         """The line to a model, opened when first asked for. Raises ModelUnavailable and UsageError."""
         if name not in self._lines:
             target = self.target(name)
-            self._lines[name] = Line(target, self._reach.open(target))
-            if target.usd_in is None and target.backend not in ("recorded", "command"):
+            place = (target.backend, target.api_base, target.key_env or target.provider)
+            door = self._doors.setdefault(place, Door())
+            self._lines[name] = Line(target, self._reach.open(target), door)
+            if target.usd_in is None and target.backend in PRICED:
                 self._journal.tell(
                     "log", "0", text=f"the price of `{target.model}` is unknown: its tokens count 0 usd"
                 )
@@ -161,53 +168,68 @@ class Models:
             await line.model.close()
 
     async def _tried(self, call: Call, question: Question, slot: Slot | None) -> Answered:
+        """One model, asked as often as it may help.
+
+        A place is held over all tries: who waits to try again keeps others from meeting the same refusal.
+        """
         line = self.line(question.model)
         if self._cache is not None and (kept := self._cache.get(line.target, question)) is not None:
             call.model = question.model
             return Answered(kept.text, question.model)
-        estimate = self._checked(line, question)
-        for n_left in range(line.target.retries, -1, -1):
-            try:
-                return await self._once(call, line, question, estimate, slot)
-            except ModelFailed as error:
-                if error.fault in LASTING:
-                    line.closed = line.closed or str(error)
-                if not error.retryable or not n_left:
-                    raise
-                pause_s = self._pause_s(error, line.target.retries - n_left)
-                self._say(call, f"{question.model}: {error}; again in {pause_s:.1f} s")
-            await self._pause(pause_s, slot)
-        raise AssertionError("the last try returns or raises")
-
-    async def _once(
-        self, call: Call, line: Line, question: Question, estimate: Estimate, slot: Slot | None
-    ) -> Answered:
-        """One request, reserved before and settled after it, whatever becomes of it."""
+        self.check_price(question.model)
+        line.check_length(question.messages)
         async with self._place(call, slot):
-            line.check_open()
-            reservation = await self._ledger.reserve(estimate)
-            prompt = Prompt(question.messages, reservation.reply_tokens, question.schema, question.for_root)
-            try:
-                line.check_open()  # again: it may have waited long for room in the budget
-                reply = await line.model.complete(prompt)
-            except BaseException as error:
-                self._settle(call, reservation, *_spent_in_vain(error, estimate))
-                raise
-        tokens_in = estimate.prompt_tokens if reply.tokens_in is None else reply.tokens_in
-        tokens_out = len(reply.text.encode()) // 3 + 1 if reply.tokens_out is None else reply.tokens_out
+            n_failed = 0
+            while True:
+                try:
+                    return await self._once(call, line, question)
+                except ModelFailed as error:
+                    if error.fault == "no_schema":
+                        line.refused_schemas.add(schema_key(question.schema))
+                        continue
+                    n_failed += 1
+                    await self._recovered(call, line, error, n_failed)
+
+    async def _recovered(self, call: Call, line: Line, error: ModelFailed, n_failed: int) -> None:
+        """Wait until the request may be made again. Raises the error where that would not help, or last too long."""
+        if error.fault in LASTING:
+            line.door.closed = line.door.closed or str(error)
+        if not error.retryable or n_failed > line.target.retries:
+            raise error
+        pause_s = self._pause_s(error, n_failed)
+        left_s = self._ledger.seconds_left()
+        if left_s is not None and pause_s >= left_s:
+            raise error
+        self._say(call, f"{line.target.name}: {error}; again in {pause_s:.1f} s")
+        if error.fault == "rate":  # it holds for everybody who asks this model
+            line.hold(pause_s)
+        else:
+            await asyncio.sleep(pause_s)
+
+    async def _once(self, call: Call, line: Line, question: Question) -> Answered:
+        """One request, reserved before and settled after it, whatever becomes of it."""
+        await line.admitted()
+        estimate = line.estimate(question.messages)
+        reservation = await self._ledger.reserve(estimate)
+        schema = question.schema if schema_key(question.schema) not in line.refused_schemas else None
+        prompt = Prompt(question.messages, reservation.reply_tokens, schema, question.for_root)
+        try:
+            line.check_open()  # it may have waited long for room in the budget
+            reply = await line.model.complete(prompt)
+        except BaseException as error:
+            self._settle(call, reservation, *_spent_in_vain(error, estimate))
+            raise
+        self._settle(call, reservation, *_spent(reply, estimate))
         if reply.tokens_in is not None:
             line.learn(question.messages, reply.tokens_in)
-        usd = tokens_in * estimate.usd_in + tokens_out * estimate.usd_out if reply.usd is None else reply.usd
-        self._settle(call, reservation, Amount(1, tokens_in + tokens_out, usd), tokens_in, tokens_out)
         call.model = question.model
+        if reply.finish == "length" and reservation.limit is not None:
+            exhausted = self._ledger.exhausted(reservation.limit)
+            exhausted.partial = reply.text
+            raise exhausted
         if self._cache is not None:
             self._cache.keep(line.target, question, reply)
-        return self._whole(reply, question.model, estimate, reservation)
-
-    def _whole(self, reply: Reply, name: str, estimate: Estimate, reservation: Reservation) -> Answered:
-        if reply.finish == "length" and reservation.reply_tokens < estimate.reply_tokens:
-            raise BudgetExhausted("tokens", self._ledger.spent.tokens, self._ledger.limits.tokens or 0)
-        return Answered(reply.text, name, reply.finish)
+        return Answered(reply.text, question.model, reply.finish)
 
     def _settle(
         self, call: Call, reservation: Reservation, spent: Amount, tokens_in: int, tokens_out: int
@@ -217,30 +239,36 @@ class Models:
         total = self._ledger.spent
         self._journal.tell("spent", "0", calls=total.calls, tokens=total.tokens, usd=total.usd)
 
-    def _checked(self, line: Line, question: Question) -> Estimate:
-        """What the request may cost. Raises ModelFailed for a prompt that the model has no room for."""
-        target = line.target
-        if self._strict_usd and target.usd_in is None and target.backend not in ("recorded", "command"):
+    def check_price(self, name: str) -> None:
+        """Raise ModelUnavailable where dollars are limited and nobody knows what the model costs."""
+        target = self.target(name)
+        if self._strict_usd and target.usd_in is None and target.backend in PRICED:
             raise ModelUnavailable(
                 f"the price of `{target.model}` is unknown, and the budget sets `usd`",
                 hint=f'say it in orchestrate.toml: [models.NAME] with model = "{target.name}", usd_in = ..., usd_out = ... '
                 "(for a million tokens), and name that",
             )
-        line.check_length(question.messages)
-        return line.estimate(question.messages)
+
+    def may_be_named(self, name: str) -> bool:
+        """Whether text that is not the user's own, as a cell's or a skill's, may choose this model.
+
+        Aliases, and models of providers. Anything else would let it choose a file, a program, or an address to send to.
+        """
+        if name in self.aliases:
+            return True
+        target = self.target(name)
+        return (
+            target.backend in PRICED
+            and target.provider in (*PROVIDERS, *THROUGH_LITELLM)
+            and "://" not in name
+            and ":" not in name.partition("/")[0]
+        )
 
     def _pause_s(self, error: ModelFailed, n_failed: int) -> float:
         if error.retry_after_s is not None:
             return error.retry_after_s
-        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**n_failed)
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (n_failed - 1))
         return self._random.uniform(longest / 4, longest)
-
-    async def _pause(self, pause_s: float, slot: Slot | None) -> None:
-        if slot is None:
-            await asyncio.sleep(pause_s)
-        else:
-            async with slot.lent():
-                await asyncio.sleep(pause_s)
 
     @asynccontextmanager
     async def _place(self, call: Call, slot: Slot | None) -> AsyncIterator[None]:
@@ -254,11 +282,20 @@ class Models:
         self._journal.tell("log", call.id, text=text)
 
 
+def _spent(reply: Reply, estimate: Estimate) -> tuple[Amount, int, int]:
+    """What a reply cost: as the provider says, else by the price and the estimate."""
+    tokens_in = estimate.prompt_tokens if reply.tokens_in is None else reply.tokens_in
+    n_bytes = len(reply.text.encode("utf-8", "surrogatepass"))
+    tokens_out = n_bytes // 3 + 1 if reply.tokens_out is None else reply.tokens_out
+    usd = tokens_in * estimate.usd_in + tokens_out * estimate.usd_out if reply.usd is None else reply.usd
+    return Amount(1, tokens_in + tokens_out, usd), tokens_in, tokens_out
+
+
 def _spent_in_vain(error: BaseException, estimate: Estimate) -> tuple[Amount, int, int]:
     """What a request without a reply is charged: its prompt, where the endpoint may have worked on it."""
-    if isinstance(error, ModelFailed) and error.fault == "not_run":
-        return Amount(), 0, 0
-    if isinstance(error, ModelUnavailable):  # it was never sent
+    if isinstance(error, ModelUnavailable | UsageError) or (
+        isinstance(error, ModelFailed) and not error.was_made
+    ):
         return Amount(), 0, 0
     if isinstance(error, ModelFailed) and not error.was_sent:
         return Amount(1), 0, 0

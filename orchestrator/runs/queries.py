@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 ROLES = ("system", "user", "assistant")
 
-OPEN_TO_CELLS = ("chat", "litellm")
-"""Backends that a cell may name without an alias. The others would let a model's text choose a file or a program."""
-
 NO_MODEL = "no model configured"
 NO_MODEL_HINT = "name one with --model, or as [models.default] in orchestrate.toml"
 
@@ -86,7 +83,8 @@ def call_error(
     """What the asking code sees of a request that failed, or was never made."""
     kind = SkillError if skill else CallError
     if isinstance(error, BudgetExhausted):
-        return kind(str(error), kind="budget", error_kind=error.limit, hint=error.hint, partial=partial)
+        had = error.partial if partial is None else partial
+        return kind(str(error), kind="budget", error_kind=error.limit, hint=error.hint, partial=had)
     outcomes: dict[str, Any] = {"not_run": "not_run", "timeout": "timeout", "too_long": "invalid"}
     return kind(
         str(error),
@@ -213,9 +211,10 @@ def _options(server: Server, request: Request, *, for_root: bool = False) -> tup
         return chosen, schema
     models = server.parts.models
     try:
-        open_to_cells = asked in models.aliases or models.target(asked).backend in OPEN_TO_CELLS
-        if open_to_cells:
-            models.line(asked)  # whose key may be missing: the cell's affair, since it named the model
+        open_to_cells = models.may_be_named(asked)
+        if open_to_cells:  # a key or a price may be missing: the cell's affair, since it named the model
+            models.line(asked)
+            models.check_price(asked)
     except (WorldError, UsageError) as error:
         raise CallError(str(error), kind="invalid", error_kind="model", hint=error.hint) from error
     if not open_to_cells:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given
@@ -139,13 +141,129 @@ def test_nobody_listening_says_where():
     assert (caught.value.fault, caught.value.retryable, caught.value.was_sent) == ("connection", True, False)
 
 
-def test_a_key_that_an_endpoint_says_is_in_no_error():
-    said = failure_of(401, b'{"error": {"message": "no such key: sk-very-secret"}}', {})
-    assert "sk-very-secret" in str(said)
-    with ModelServer(lambda seen: Answer(""), check_keys=False) as server:
-        model = Chat(target(server.url), {"OPENAI_API_KEY": "sk-very-secret"})
-        assert "sk-very-secret" not in str(model._hidden(said))
-        assert "sk-very-secret" not in repr(target(server.url))
+ECHO = b'{"error": {"message": "I was sent @@"}}'
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 429, 500])
+def test_a_key_that_an_endpoint_says_is_in_no_error(one_answer, status, caplog):
+    environ = {"OPENAI_API_KEY": "sk-very-secret", "TEAM_TOKEN": "another-very-secret-one", "TEAM": "blue"}
+    headers = {"x-token": "$TEAM_TOKEN", "x-team": "$TEAM"}
+    with one_answer(status, ECHO) as url:
+        error = failure(Chat(target(url, headers=headers), environ))
+    assert "Authorization: Bearer [key]" in str(error)
+    assert "x-token: [key]" in str(error)
+    assert "x-team: blue" in str(error)
+    assert "very-secret" not in f"{error!r} {error.hint} {caplog.text}"
+    assert "very-secret" not in repr(target(url, headers=headers))
+
+
+def test_a_key_at_the_end_of_what_is_shown_is_not_shown_in_part(one_answer):
+    for before in range(170, 420, 5):
+        said = json.dumps({"error": {"message": "x" * before + "sk-very-secret-0123456789"}}).encode()
+        with one_answer(400, said) as url:
+            error = failure(Chat(target(url), {"OPENAI_API_KEY": "sk-very-secret-0123456789"}))
+        assert "sk-" not in str(error)
+
+
+def test_a_key_with_a_line_end_is_sent_without_it_and_one_with_a_line_in_it_is_not_shown(one_answer):
+    with one_answer(400, ECHO) as url:
+        error = failure(Chat(target(url), {"OPENAI_API_KEY": "sk-very-secret\n"}))
+        assert str(error).endswith("Authorization: Bearer [key]")
+        error = failure(Chat(target(url), {"OPENAI_API_KEY": "sk-very\nsecret-one"}))
+    assert error.fault == "rejected"
+    assert "no request can be made" in str(error)
+    assert "secret" not in str(error)
+
+
+def failure(model: Chat, asked: Prompt | None = None) -> ModelFailed:
+    async def run():
+        try:
+            await model.complete(asked or prompt())
+        finally:
+            await model.close()
+
+    with pytest.raises(ModelFailed) as caught:
+        asyncio.run(run())
+    return caught.value
+
+
+def test_nobody_taking_a_connection_is_told_from_no_reply():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with ExitStack() as waiting:
+            for _ in range(3):  # as many as the system keeps for a listener that takes none
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(listener.getsockname())
+            error = failure(Chat(target(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=1.0), {}))
+    assert (error.fault, error.retryable, error.was_sent) == ("connection", True, False)
+
+
+def test_options_are_sent_and_do_not_lift_the_length_that_is_paid_for():
+    options = {"temperature": 0, "max_tokens": 10**6, "top_p": 0.5}
+    sent = json.loads(body_of(prompt(), target("http://x", options=options), with_schema=False))
+    assert (sent["temperature"], sent["top_p"], sent["max_tokens"]) == (0, 0.5, 100)
+
+
+def test_an_endpoint_that_refuses_a_schema_says_that_it_may_be_asked_again(one_answer):
+    refusal = b'{"error": {"message": "response_format is not supported: @@"}}'
+    with one_answer(400, refusal) as url:
+        model, asked = Chat(target(url), {}), prompt(schema={"type": "object"})
+        first, second = failure(model, asked), failure(model, asked)
+    assert (first.fault, second.fault) == ("no_schema", "no_schema")
+
+
+def event(**delta) -> bytes:
+    return f"data: {json.dumps({'choices': [delta]}, ensure_ascii=False)}\n\n".encode()
+
+
+END = event(delta={}, finish_reason="stop") + b"data: [DONE]\n\n"
+
+
+@given(st.lists(st.text(max_size=20), max_size=6), st.sampled_from([b"\n", b"\r\n"]))
+def test_a_streamed_reply_is_whole_whatever_its_text(pieces, line_end):
+    body = b": a comment\n\n" + b"".join(event(delta={"content": piece}) for piece in pieces) + END
+    assert reply_of(body.replace(b"\n", line_end), "text/event-stream").text == "".join(pieces)
+
+
+def test_a_stream_with_a_torn_event_is_no_reply():
+    body = event(delta={"content": "a"}) + b'data: {"choices": [{"del\n\n' + END
+    with pytest.raises(ModelFailed) as caught:
+        reply_of(body, "text/event-stream")
+    assert (caught.value.fault, caught.value.retryable) == ("junk", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "usd"),
+    [("0.25", 0.25), ("0", 0.0), ("Infinity", None), ("NaN", None), ("-1", None), ("1" + "0" * 400, None), ("true", None)],
+)  # fmt: skip
+def test_what_is_no_price_is_none(said, usd):
+    body = '{"choices": [{"message": {"content": "a"}}], "usage": {"cost": %s}}' % said  # noqa: UP031
+    assert reply_of(body.encode(), "application/json").usd == usd
+
+
+@given(st.text(max_size=40) | st.from_regex(r"Mon, 0\d Jan \d{1,5} 00:00:00 [+-]\d{1,20}", fullmatch=True))
+def test_any_time_to_wait_is_a_sane_one(text):
+    after = failure_of(429, b"", {"Retry-After": text}).retry_after_s
+    assert after is None or 0 <= after <= 600
+
+
+def test_what_a_provider_behind_another_said_is_told():
+    raw = json.dumps({"error": {"code": "context_length_exceeded"}})
+    error = {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}
+    failed = failure_of(400, json.dumps({"error": error}).encode(), {})
+    assert failed.fault == "too_long"
+    assert "Provider returned error: " in str(failed)
+
+
+def test_an_error_inside_a_reply_has_its_own_status():
+    for code in (429, "429"):
+        with pytest.raises(ModelFailed) as caught:
+            reply_of(
+                json.dumps({"error": {"code": code, "message": "slow down"}}).encode(), "application/json"
+            )
+        assert caught.value.fault == "rate"
 
 
 def test_an_endpoint_that_takes_no_schema_is_asked_without_next_time():
@@ -156,6 +274,33 @@ def test_an_endpoint_that_takes_no_schema_is_asked_without_next_time():
     with_schema = json.loads(body_of(asked, target("http://x"), with_schema=True))
     assert with_schema["response_format"]["json_schema"]["schema"] == {"type": "object"}
     assert "response_format" not in json.loads(body_of(asked, target("http://x"), with_schema=False))
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("You exceeded your current quota, please check your plan and billing details.", "quota"),
+        (
+            "You exceeded your current quota, please check your plan and billing details. Please retry in 36s.",
+            "rate",
+        ),
+        (
+            "Rate limit reached for m: Limit 3, Used 3. Please try again in 20s. Add a payment method at billing.",
+            "rate",
+        ),
+        ("insufficient_quota", "quota"),
+    ],
+)
+def test_a_rate_that_passes_is_no_quota_that_is_used_up(said, fault):
+    error = failure_of(429, json.dumps({"error": {"message": said}}).encode(), {})
+    assert (error.fault, error.retryable) == (fault, fault == "rate")
+
+
+@pytest.mark.parametrize("figure", [10**400, 10**12, "1e400", -1])
+def test_absurd_figures_are_none(figure):
+    body = f'{{"choices": [{{"message": {{"content": "a"}}}}], "usage": {{"prompt_tokens": {figure}, "cost": {figure}}}}}'
+    reply = reply_of(body.encode(), "application/json")
+    assert (reply.text, reply.tokens_in, reply.usd) == ("a", None, None)
 
 
 def test_a_prompt_that_is_held_back_says_nothing_of_the_key():

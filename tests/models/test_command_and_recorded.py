@@ -120,6 +120,18 @@ def test_a_script_that_is_used_up_shows_what_was_asked(tmp_path):
         ('{"replies": [{"reply": "a"}, {}]}', "reply 2 has to have one of"),
         ('{"replies": [{"reply": "a", "match": "("}]}', "no regular expression"),
         ('{"replies": [{"reply": "a", "role": "boss"}]}', "neither root nor sub"),
+        ('{"replies": [{"reply": "a", "times": -1}]}', "`times` that is no whole number from 0: `-1`"),
+        ('{"replies": [{"reply": "a", "tokens_in": "many"}]}', "`tokens_in` that is no whole number"),
+        (
+            '{"replies": [{"reply": "a", "finish": "late"}]}',
+            "`finish` that is none of stop, length, filtered",
+        ),
+        ('{"replies": [{"error": "no"}]}', "`error` that is no object with a `fault` of auth, "),
+        (
+            '{"replies": [{"error": {"fault": "bad luck"}}]}',
+            "`error` that is no object with a `fault` of auth, ",
+        ),
+        ("[" * 100_000, "is no JSON"),
     ],
 )
 def test_what_is_no_script_says_why(tmp_path, text, said):
@@ -132,3 +144,72 @@ def test_what_is_no_script_says_why(tmp_path, text, said):
 def test_a_recording_that_is_not_there_is_unavailable(tmp_path):
     with pytest.raises(ModelUnavailable, match="can't read the recording"):
         recorded(tmp_path / "none.json", "x")
+
+
+def test_what_is_no_text_is_no_recording(tmp_path):
+    for name in ("script.yaml", "script.json", "journal.jsonl"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\n")
+        with pytest.raises(UsageError, match="is no recording"):
+            recorded(tmp_path / name, "x")
+
+
+def test_a_script_can_fail_and_say_what_it_cost(tmp_path):
+    path = tmp_path / "script.json"
+    error = {"fault": "rate", "message": "slow down", "retryable": True, "retry_after_s": 0.5}
+    figures = {"reply": "cut", "tokens_in": 7, "tokens_out": 3, "finish": "length"}
+    path.write_text(json.dumps({"replies": [{"error": error}, figures]}))
+
+    async def ask():
+        model = Recorded(Target("recorded", "recorded", str(path)), {})
+        with pytest.raises(ModelFailed, match="slow down") as caught:
+            await model.complete(Prompt(TWO, 10))
+        return caught.value, await model.complete(Prompt((Message("user", "a\ud800"),), 10))
+
+    failed, reply = asyncio.run(ask())
+    assert (failed.fault, failed.retryable, failed.retry_after_s) == ("rate", True, 0.5)
+    assert reply == Reply("cut", 7, 3, finish="length")
+
+
+def journal(folder, *events):
+    folder.mkdir(exist_ok=True)
+    lines = [json.dumps({"v": 1, "seq": n, "call": "0", **event}) for n, event in enumerate(events)]
+    (folder / "journal.jsonl").write_text("\n".join(["3", *lines, '{"torn']))
+
+
+def llm(call, prompt, value):
+    arguments = {"prompt": prompt, "model": None}
+    yield {"event": "call_started", "call": call, "kind": "llm", "name": "llm_query", "arguments": arguments}
+    yield {"event": "call_finished", "call": call, "outcome": "ok", "value": value, "tokens_in": 3}
+
+
+def test_a_journal_answers_as_the_model_did_in_the_order_of_equal_requests(tmp_path):
+    turn = {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "begin"}]}
+    blob = {"$blob": "abc", "n_bytes": 6}
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "abc").write_text('"long"')
+    journal(
+        tmp_path,
+        {"event": "iteration", "iteration": 1, **turn},
+        {"event": "reply", "iteration": 1, "text": "a cell", "tokens_in": 9, "tokens_out": 2},
+        *llm("0.1", "same", "first"),
+        *llm("0.2", "same", "second"),
+        *llm("0.3", "other", {"n": 1}),
+        *llm("0.4", "big", blob),
+    )
+    assert recorded(tmp_path, "same", "big", "other", "same") == ["first", "long", '{"n": 1}', "second"]
+    assert recorded(tmp_path / "journal.jsonl", "begin", for_root=True) == ["a cell"]
+    with pytest.raises(
+        ModelFailed, match=r"no reply left for a sub request .*'begin' \(5 for other requests\)"
+    ):
+        recorded(tmp_path, "begin")
+
+
+def test_a_program_that_floods_costs_no_more_memory_than_a_reply_may(monkeypatch):
+    code = "import sys\nfor _ in range(80): sys.stdout.write('x' * (1 << 20))"
+    with pytest.raises(ModelFailed, match="printed more than 64 MiB") as caught:
+        run(code)
+    assert (caught.value.fault, caught.value.retryable) == ("junk", False)
+
+
+def test_a_program_that_reads_nothing_may_be_sent_much():
+    assert run("print(1)", messages=(Message("user", "x" * (4 << 20)),)) == Reply("1")

@@ -37,6 +37,15 @@ from orchestrator.models.settings import CommandSettings, ModelSettings, Setting
         ("anthropic/claude-sonnet-4-5", {}, ("litellm", "anthropic/claude-sonnet-4-5", "anthropic", None)),
         ("claude-sonnet-4-5", {}, ("litellm", "claude-sonnet-4-5", "anthropic", None)),
         ("gemini/gemini-2.5-flash", {}, ("litellm", "gemini/gemini-2.5-flash", "gemini", None)),
+        ("gemini-2.5-flash", {}, ("litellm", "gemini/gemini-2.5-flash", "gemini", None)),
+        (
+            "gemini-2.5-flash",
+            {"VERTEXAI_PROJECT": "p"},
+            ("litellm", "gemini-2.5-flash", "vertex_ai-language-models", None),
+        ),
+        ("azure_ai/unknown", {}, ("litellm", "azure_ai/unknown", "azure_ai", None)),
+        ("huggingface/a/b", {}, ("litellm", "huggingface/a/b", "huggingface", None)),
+        ("recorded:runs/r1/", {}, ("recorded", "runs/r1/", "", None)),
         ("azure/mine", {}, ("litellm", "azure/mine", "azure", None)),
         ("bedrock/some.model", {}, ("litellm", "bedrock/some.model", "bedrock", None)),
         ("litellm:openai/gpt-4o", {}, ("litellm", "openai/gpt-4o", "openai", None)),
@@ -62,6 +71,10 @@ def test_prices_and_windows_come_from_the_table_without_importing_litellm():
 def test_a_model_on_a_machine_of_ones_own_is_free_and_an_unknown_one_has_no_price():
     assert resolve("ollama/who-knows", Settings(), {}).usd_in == 0.0
     assert resolve("openai/who-knows", Settings(), {}).usd_in is None
+    own_machine = {"HOSTED_VLLM_API_BASE": "http://v/v1"}
+    assert resolve("hosted_vllm/deepseek-chat", Settings(), own_machine).usd_in == 0.0  # the name has a price
+    own = Settings({"a": ModelSettings("hosted_vllm/deepseek-chat", usd_in=1.0)})
+    assert resolve("a", own, own_machine).usd_in == 1e-6
 
 
 def test_an_alias_wins_over_the_table():
@@ -105,6 +118,10 @@ def test_the_variable_that_is_missing_is_named(name, missing):
         ("command:claud", UsageError, "no command named `claud`"),
         ("hosted_vllm/x", ModelUnavailable, "HOSTED_VLLM_API_BASE"),
         ("host", ModelUnavailable, "not available yet"),
+        ("", UsageError, "has no name"),
+        ("openai/", UsageError, "has no name"),
+        ("litellm:", UsageError, "has no name"),
+        ("recorded:", UsageError, "has no name"),
         ("twice", UsageError, "an alias too"),
     ],
 )

@@ -115,6 +115,32 @@ def test_what_is_no_toml_says_where(tmp_path, text, line):
     assert caught.value.problems[0].line == line
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = " + "[" * 5000, ":1: this is no TOML"),
+        ("[models.a]\nusd_in = 1" + "0" * 5000, ": this is no TOML"),
+        ('[models.a]  # mine\nmodel = "m"\nusd_in = 1' + "0" * 400, ":3: `usd_in` of [models.a] has to be"),
+        ('[models.a]\nmodel = "m"\n[models.a.headers]\nx = 3', ":3: `headers` of [models.a] has to be"),
+    ],
+)
+def test_numbers_and_nesting_beyond_sense_are_problems(tmp_path, text, said):
+    path = tmp_path / "orchestrate.toml"
+    path.write_text(text)
+    with pytest.raises(DocumentError) as caught:
+        load_settings(path)
+    assert said in str(caught.value)
+
+
+def test_a_program_given_as_a_path_is_looked_for_beside_the_file(tmp_path):
+    path = tmp_path / "orchestrate.toml"
+    path.write_text(
+        '[commands.a]\nargv = ["bin/answer", "-x"]\n[commands.b]\nargv = ["claude"]\n[commands.c]\nargv = ["/bin/cat"]'
+    )
+    argvs = [command.argv for command in load_settings(path).commands.values()]
+    assert argvs == [(str(tmp_path / "bin/answer"), "-x"), ("claude",), ("/bin/cat",)]
+
+
 @given(st.text(max_size=200) | st.lists(st.sampled_from(WHOLE.splitlines()), max_size=8).map("\n".join))
 def test_any_text_is_settings_or_problems(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "orchestrate.toml"
