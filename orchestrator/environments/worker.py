@@ -1180,26 +1180,29 @@ def _closest(name: str, known: Iterable[str]) -> str:
 # ---------------------------------------------------------------------------------------------- material in pieces
 
 
-def pieces(value: Any, n_chars: int) -> list[str]:
-    """The texts in a value, packed into pieces of about so many characters (bytes of a Context), for prompts.
+def pieces(value: Any, n_bytes: int) -> list[str]:
+    """The texts in a value, packed into pieces of about so many bytes of UTF-8, for prompts.
 
     A dict's texts are labelled with their keys, a list's with their places; small ones share a piece, long ones are
     cut, at the end of a line where one is near. Nothing is left out.
     """
-    if n_chars < 1:
-        raise ValueError(f"pieces need a size of 1 or more, not {n_chars}")
-    packed: list[str] = []
-    for text in _labelled(value, n_chars):
-        if packed and len(packed[-1]) + len(text) + 2 <= n_chars:
-            packed[-1] += "\n\n" + text
-        else:
-            packed.append(text)
-    return packed or [""]
+    if n_bytes < 1:
+        raise ValueError(f"pieces need a size of 1 or more, not {n_bytes}")
+    packed: list[list[str]] = []
+    room = 0
+    for text in _labelled(value, n_bytes):
+        size = _size(text) + 2
+        if size > room or not packed:
+            packed.append([])
+            room = n_bytes + 2
+        packed[-1].append(text)
+        room -= size
+    return ["\n\n".join(texts) for texts in packed] or [""]
 
 
-def _labelled(value: Any, n_chars: int) -> Iterator[str]:
+def _labelled(value: Any, n_bytes: int) -> Iterator[str]:
     if isinstance(value, (str, Context)):
-        yield from _cuts(value, n_chars)
+        yield from _cuts(value, n_bytes)
         return
     if isinstance(value, dict):
         named: Iterable[tuple[str, Any]] = ((str(key), part) for key, part in value.items())
@@ -1210,24 +1213,37 @@ def _labelled(value: Any, n_chars: int) -> Iterator[str]:
     for name, part in named:
         is_text = isinstance(part, (str, Context))
         text = part if is_text else json.dumps(part, ensure_ascii=False, default=str)
-        room = max(n_chars - len(name) - 30, n_chars // 2, 1)
+        room = max(n_bytes - _size(name) - 30, n_bytes // 2, 1)
         for number, cut in enumerate(_cuts(text, room), 1):
-            more = f" (part {number})" if len(text) > room else ""
+            more = f" (part {number})" if _size(text) > room else ""
             yield f"=== {name}{more} ===\n{cut}"
 
 
 def _cuts(text: Any, size: int) -> Iterator[str]:
-    """Parts of a str or Context that together are it."""
-    at = 0
-    while at < len(text):
-        cut = (
-            text[at : at + size] or text[at : at + 4]
-        )  # a character of a Context may be longer than the size
-        if at + size < len(text):
-            end = cut.rfind("\n") + 1
-            cut = cut[:end] if end > len(cut) // 2 else cut
+    """Parts of at most so many bytes (or one character) that together are the text."""
+    data: Any = text if isinstance(text, Context) else _utf8(text)
+    at, end = 0, len(data)
+    while at < end:
+        cut = data[at : at + size] if isinstance(data, Context) else _decoded(data, at, at + size)
+        if not cut:  # a character is longer than the size
+            cut = data[at : at + 4][:1] if isinstance(data, Context) else _decoded(data, at, at + 4)[:1]
+        if at + size < end:
+            line_end = cut.rfind("\n") + 1
+            cut = cut[:line_end] if line_end > len(cut) // 2 else cut
         yield cut
-        at += len(cut) if isinstance(text, str) else len(_utf8(cut))
+        at += _size(cut)
+
+
+def _decoded(data: bytes, start: int, stop: int) -> str:
+    """The whole characters that begin at `start` and end before `stop`."""
+    while start < stop < len(data) and 0x80 <= data[stop] < 0xC0:
+        stop -= 1
+    return data[start:stop].decode("utf-8", "surrogatepass")
+
+
+def _size(text: Any) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if isinstance(text, Context) or text.isascii() else len(_utf8(text))
 
 
 # ---------------------------------------------------------------------------------------------- the REPL

@@ -34,6 +34,7 @@ KEYS = frozenset(
     {"role", "match", "reply", "json", "error", "times", "tokens_in", "tokens_out", "finish", "retry_after_s"}
 )
 JOURNAL = "journal.jsonl"
+_LEFT = re.compile(r"Left: [^\n]*")
 
 _FIGURES = ("times", "tokens_in", "tokens_out")
 
@@ -88,8 +89,8 @@ class Replies:
 
     def take(self, role: str, last: str, n_bytes: int) -> Reply:
         """The reply to a request. Raises ModelFailed where there is none."""
-        if self._recorded.get((role, last)):
-            return self._recorded[role, last].popleft()
+        if self._recorded.get((role, _kept(last))):
+            return self._recorded[role, _kept(last)].popleft()
         entry = next((one for one in self._script if one.fits(role, last)), None)
         if entry is None:
             n_left = sum(one.n_left != 0 for one in self._script) + sum(map(len, self._recorded.values()))
@@ -218,19 +219,24 @@ def _of_journal(path: Path) -> dict[tuple[str, str], deque[Reply]]:
                 case "call_finished" if call in prompts and event.get("outcome") == "ok":
                     value = _value(event.get("value"), path)
                     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                    found["sub", prompts.pop(call)].append(
+                    found["sub", _kept(prompts.pop(call))].append(
                         Reply(text, event.get("tokens_in"), event.get("tokens_out"))
                     )
                 case "iteration" if event.get("messages"):
                     prompts[call] = _last(_value(event["messages"], path))
                 case "reply":
                     text = str(_value(event.get("text"), path))
-                    found["root", prompts.pop(call, "")].append(
+                    found["root", _kept(prompts.pop(call, ""))].append(
                         Reply(text, event.get("tokens_in"), event.get("tokens_out"))
                     )
                 case _:
                     pass
     return found
+
+
+def _kept(text: str) -> str:
+    """A message without what is left of the budget, which is never the same twice."""
+    return _LEFT.sub("", text)
 
 
 def _last(prompt: Any) -> str:

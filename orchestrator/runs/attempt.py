@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SMALLEST_CHUNK = 2_000
 LARGEST_CHUNK = 200_000
 CHUNK_SHARE = 0.6
-"""How many characters `chunk_chars` says: so much of the sub model's window, between these bounds."""
+"""How many bytes `chunk_bytes` says: so much of the sub model's window, between these bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Attempt:
             named["output"] = task.workflow.output
         if (sub := task.server.rights.models.sub) is not None:
             window = task.parts.models.target(sub).window_tokens
-            named["chunk_chars"] = int(min(LARGEST_CHUNK, max(SMALLEST_CHUNK, window * 3 * CHUNK_SHARE)))
+            named["chunk_bytes"] = int(min(LARGEST_CHUNK, max(SMALLEST_CHUNK, window * 3 * CHUNK_SHARE)))
         return named
 
     def _brief(self) -> Brief:

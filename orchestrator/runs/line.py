@@ -65,7 +65,10 @@ class Line:
 
     def check_length(self, messages: Sequence[Message]) -> None:
         """Raise ModelFailed for a prompt that the model has no room for, counting a token for 4 bytes."""
-        n_bytes = sum(n_text_bytes(messages))
+        self.check_size(sum(n_text_bytes(messages)))
+
+    def check_size(self, n_bytes: int) -> None:
+        """The same for a prompt of so many bytes."""
         if n_bytes // 4 + 1 > self.target.window_tokens:
             raise ModelFailed(
                 f"the prompt has about {n_bytes // 4:,} tokens ({n_bytes:,} bytes), and `{self.target.name}` reads "

@@ -46,7 +46,7 @@ async def llm_query_batched(server: Server, request: Request) -> list[Any]:
     """Serve `llm_query_batched`."""
     prompts = requests.part(request, "prompts", list)
     model, schema = _options(server, request)
-    estimates = [server.parts.models.estimate(_question(prompt, model, schema)) for prompt in prompts]
+    estimates = [_estimate(server, prompt, model, schema) for prompt in prompts]
     n = await allowed(server, "llm_query", estimates)
     return await batch(prompts, n, lambda prompt: ask(server, prompt, model, schema))
 
@@ -107,8 +107,10 @@ async def ask(server: Server, prompt: Any, model: str, schema: Schema | None, na
     call = server.call.child("llm", name, arguments)
 
     async def work() -> Any:
-        question = _question(prompt, model, schema)
         try:
+            if isinstance(prompt, TextFile):
+                server.parts.models.line(model).check_size(prompt.n_bytes)  # before it is read
+            question = _question(prompt, model, schema)
             return await _value(server, call, question)
         except (ModelFailed, BudgetExhausted) as error:
             if isinstance(error, BudgetExhausted) and error.limit == "seconds":
@@ -170,6 +172,19 @@ def bare(
 def _question(prompt: Any, model: str, schema: Schema | None) -> Question:
     told = (Message("system", asked_for(schema)),) if schema is not None else ()
     return Question((*told, *_messages(prompt)), model, schema)
+
+
+def _estimate(server: Server, prompt: Any, model: str, schema: Schema | None) -> Estimate:
+    """What a question may cost; nothing, of a prompt that is none: its call says so, in its place."""
+    if isinstance(prompt, TextFile):
+        line = server.parts.models.line(model)
+        return Estimate(
+            prompt.n_bytes // 3, line.target.max_tokens, line.target.usd_in or 0.0, line.target.usd_out or 0.0
+        )
+    try:
+        return server.parts.models.estimate(_question(prompt, model, schema))
+    except CallError:
+        return Estimate(0, 0)
 
 
 def _messages(prompt: Any) -> list[Message]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import WorkspaceError
 from orchestrator.memory import files
 from orchestrator.models.model import Reply
 
@@ -21,15 +23,19 @@ if TYPE_CHECKING:
 
 
 class ReplyCache:
-    """A folder of replies. Any number of runs may have one."""
+    """A folder of replies. Any number of runs may have one; each run makes its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._ours: set[Path] = set()  # kept by this run, whose own calls are each made
 
     def get(self, target: Target, question: Question) -> Reply | None:
         """The reply that was kept for this; None where there is none that can be read."""
+        path = self._path(target, question)
+        if path in self._ours:
+            return None
         try:
-            fields = json.loads(self._path(target, question).read_text("utf-8"))
+            fields = json.loads(path.read_text("utf-8"))
             return Reply(fields["text"], finish=fields["finish"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -38,8 +44,10 @@ class ReplyCache:
         """Keep a reply. One that was cut off or held back is asked for again next time."""
         if reply.finish == "stop":
             path = self._path(target, question)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.replace(path, json.dumps({"text": reply.text, "finish": reply.finish}).encode())
+            self._ours.add(path)
+            with suppress(OSError, WorkspaceError):  # a full disk costs the cache, not the run
+                path.parent.mkdir(parents=True, exist_ok=True)
+                files.replace(path, json.dumps({"text": reply.text, "finish": reply.finish}).encode())
 
     def _path(self, target: Target, question: Question) -> Path:
         depends_on: list[Any] = [

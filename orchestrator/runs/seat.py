@@ -10,6 +10,7 @@ from orchestrator.runs.call import Call
 from orchestrator.runs.line import n_text_bytes
 from orchestrator.runs.models import Question
 from orchestrator.runs.prompting import left_line
+from orchestrator.runs.record import on_record
 from orchestrator.strategies.rlm import Turn
 
 if TYPE_CHECKING:
@@ -72,7 +73,14 @@ class ModelSeat:
 
     async def summary(self, messages: Sequence[Message]) -> str:
         """The reply to these messages, counted as no turn."""
-        return (await self._ask(messages, self._call)).text
+        told = [{"role": one.role, "content": one.content} for one in messages]
+        call = self._call.child("llm", "summary", {"prompt": told, "model": self._model})
+
+        async def ask() -> str:
+            question = Question(tuple(messages), self._model)
+            return (await self._parts.models.ask(call, question, self._slot)).text
+
+        return str(await on_record(self._parts, call, ask))
 
     def judged(self, problem: str) -> None:
         """Put the last reply on record, with what is wrong with it."""
@@ -87,7 +95,8 @@ class ModelSeat:
         """Whether the messages, with a reply, take more than this share of the model's window."""
         target = self._parts.models.line(self._model).target
         # The refusal of long prompts counts 4 bytes for a token; to be full earlier than that is no harm.
-        return sum(n_text_bytes(messages)) / 3.5 > share * (target.window_tokens - target.max_tokens)
+        room = target.window_tokens - min(target.max_tokens, target.window_tokens // 4)
+        return sum(n_text_bytes(messages)) / 3.5 > share * room
 
     def status(self) -> str:
         """Which turn comes next, and what is left."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from orchestrator.strategies.reply import fences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FENCED = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
+MAX_CHARS = 2_000_000
+"""A longer text is not looked through for a value; it may still be one as a whole."""
+
 _NOTHING = object()
 
 
@@ -42,13 +47,14 @@ def read_value(text: str, schema: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _found(text: str) -> Any:
     """The text as JSON, else its last fenced block, else the first object or array that stands in it."""
-    for candidate in (text, *reversed(_FENCED.findall(text))):
+    fenced = [one.source for one in fences(text.replace("\r\n", "\n"))] if len(text) <= MAX_CHARS else []
+    for candidate in (text, *reversed(fenced[-20:])):
         try:
             return json.loads(candidate)
         except (ValueError, RecursionError):
             continue
     decoder = json.JSONDecoder()
-    for match in list(re.finditer(r"[\[{]", text))[:20]:
+    for match in islice(re.finditer(r"[\[{]", text[:MAX_CHARS]), 20):
         try:
             return decoder.raw_decode(text, match.start())[0]
         except (ValueError, RecursionError):

@@ -24,9 +24,12 @@ PYTHON = frozenset({"python", "py", "python3", "repl"})
 MAX_INNER_FENCES = 20
 """So many closing lines are taken for a part of the code before the first one counts."""
 
+MAX_LOOKS = 100
+"""How often in one reply code is looked at for that: a reply of thousands of fences is read by their lines alone."""
+
 _OPENING = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*$")
 _THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
-_FINAL = re.compile(r"^\s*FINAL(_VAR)?\(", re.MULTILINE)
+_FINAL = re.compile(r"^[ \t]*FINAL(_VAR)?\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +69,32 @@ def read_reply(text: str, *, cut: bool = False) -> Reading:
 def fences(text: str) -> Iterator[Fence]:
     """The fenced blocks of a text with LF line ends."""
     lines = text.split("\n")
-    at = 0
+    at, n_looks = 0, MAX_LOOKS
     while at < len(lines):
         opening = _OPENING.match(lines[at])
         at += 1
         if opening is None:
             continue
         tag = opening[2].strip("{}.:,").lower()
-        end = _end(lines, at, opening[1], is_python=tag in PYTHON)
+        end, n_looks = _end(lines, at, opening[1], n_looks if tag in PYTHON else 0)
         yield Fence(tag, _dedented(lines[at - 1], lines[at:end]), end < len(lines))
         at = end + 1
 
 
-def _end(lines: list[str], start: int, fence: str, *, is_python: bool) -> int:
-    """Number of the line that closes the fence, or of lines where none does."""
-    closing = [
-        number
-        for number in range(start, len(lines))
-        if (bare := lines[number].strip()).startswith(fence) and not bare.strip(fence[0])
-    ]
-    if not closing:
-        return len(lines)
-    if is_python:
-        for number in closing[:MAX_INNER_FENCES]:
-            if not _is_open_text("\n".join(lines[start:number])):
-                return number
-    return closing[0]
+def _end(lines: list[str], start: int, fence: str, n_looks: int) -> tuple[int, int]:
+    """Number of the line that closes the fence, or of lines where none does; and how many looks are left."""
+    first, n_inner = len(lines), 0
+    for number in range(start, len(lines)):
+        bare = lines[number].strip()
+        if not bare.startswith(fence) or bare.strip(fence[0]):
+            continue
+        first = min(first, number)
+        if n_looks <= 0 or n_inner >= MAX_INNER_FENCES:
+            break
+        n_looks, n_inner = n_looks - 1, n_inner + 1
+        if not _is_open_text("\n".join(lines[start:number])):
+            return number, n_looks
+    return first, n_looks
 
 
 def _is_open_text(source: str) -> bool:

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from hypothesis import given
@@ -210,3 +211,33 @@ def test_no_limit_is_ever_passed_and_everybody_gets_an_answer(limits, jobs):
     assert ledger.spent.calls == sum(isinstance(one, int) for one in ended)
     for name in ("calls", "tokens", "usd"):
         assert getattr(limits, name) is None or getattr(ledger.spent, name) <= getattr(limits, name) + 1e-6
+
+
+@given(
+    st.integers(1, 3), st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=1, max_size=6)
+)
+def test_places_are_neither_lost_nor_made_by_waits_that_overlap(n_slots, holders):
+    async def run() -> None:
+        ledger = Ledger(Limits(concurrency=n_slots))
+
+        async def wait(slot, n_turns: int) -> None:
+            async with slot.lent():
+                for _ in range(n_turns):
+                    await asyncio.sleep(0)
+
+        async def hold(waits: list[int]) -> None:
+            async with ledger.slot(1) as slot:
+                await asyncio.gather(*(wait(slot, n_turns) for n_turns in waits))
+                await wait(slot, 0)
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(hold(waits) for waits in holders))
+            await asyncio.sleep(0)
+            async with AsyncExitStack() as stack:  # all places can be had again
+                for _ in range(n_slots):
+                    await stack.enter_async_context(ledger.slot(1))
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.001):
+                        await stack.enter_async_context(ledger.slot(1))
+
+    asyncio.run(run())

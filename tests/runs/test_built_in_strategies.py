@@ -23,7 +23,7 @@ def prompts(place) -> list[str]:
 
 
 def solve(place, strategy: str, *replies, text: str = "short", head: str = "", **request):
-    """Run one strategy over a text, with a sub model of 4,000 tokens: `chunk_chars` is 7,200."""
+    """Run one strategy over a text, with a sub model of 4,000 tokens: `chunk_bytes` is 7,200."""
     place.script(*replies)
     place.write("orchestrate.toml", WINDOW)
     place.write("text.txt", "")

@@ -243,3 +243,64 @@ def test_sub_calls_with_one_place_for_all_come_to_an_end(place):
         head="budget: {concurrency: 1, depth: 3}",
     )
     assert result.status == "answered", result.message
+
+
+def test_the_journal_of_a_run_answers_the_same_run_again(place):
+    replies = (
+        cell("a = llm_query('one')\nprint(a)", match="Do it"),
+        {"role": "root", "match": "Cell 1 showed", "reply": "hm"},
+        cell("FINAL([a, rlm_query('CHILD', context='x')])", match="could not be used"),
+        cell("FINAL(llm_query('two') + context)", match=r"# Task\nCHILD"),
+        sub("said"),
+    )
+    first = place.solve(*replies)
+    again = place.solve(model=f"recorded:{place.root / 'memory/runs' / first.run}")
+    assert (again.status, again.answer, again.usage.calls) == (
+        "answered",
+        ["said", "saidx"],
+        first.usage.calls,
+    )
+
+
+def test_a_batch_of_one_bad_prompt_makes_the_others(wired):
+    source = "got = llm_query_batched(['a', 3, 'b'])\nFINAL([got[0], got[1].kind, got[2]])"
+    with ModelServer(root_asks(source)) as server:
+        assert wired(server).answer == ["fine", "invalid", "fine"]
+
+
+def test_a_rate_limit_holds_all_requests_to_its_model_and_loses_none(wired):
+    source = "got = llm_query_batched(['q'] * 24)\nFINAL(sum(map(bool, got)))"
+    busy = {3, 4, 5, 9, 15}
+    with ModelServer(
+        root_asks(source), faults=lambda n: Fault("status", 429, "0.05") if n in busy else None
+    ) as server:
+        result = wired(server, settings(server, retries=6), head="budget: {concurrency: 4}")
+        assert result.answer == 24
+        assert result.usage.calls == server.counts.requests == 25 + len(busy)
+
+
+def test_a_refused_connection_is_no_request(wired):
+    with ModelServer() as server:
+        gone = settings(server, retries=1)
+    result = wired(server, gone)
+    assert (result.exit_code, result.usage.calls, result.usage.tokens) == (69, 0, 0)
+
+
+def test_a_skill_may_not_choose_a_file_or_code_as_a_model(place):
+    (place.root / "skills/maths/tripled.md").write_text(
+        "---\nname: tripled\ninputs: {n: integer}\nmodel: {sub: 'recorded:/etc/hostname'}\n---\n```repl\nFINAL(llm_query('q'))\n```\n"
+    )
+    result = place.run(
+        "try:\n    skills.maths.tripled(n=1)\nexcept SkillError as error:\n    FINAL(str(error))",
+        head="skills: [maths]",
+        model=place.script(sub("x")),
+    )
+    assert "a skill may not choose `recorded:/etc/hostname` as a model" in result.answer
+
+
+def test_a_cell_may_not_choose_an_address_to_send_to(place):
+    source = (
+        "said = []\nfor name in ('litellm:oobabooga/http://127.0.0.1:1/v1', 'json.decoder:JSONDecoder', 'command:x'):\n"
+        "    try:\n        llm_query('secret', model=name)\n    except SubCallError as error:\n        said.append(error.kind)\nFINAL(said)"
+    )
+    assert place.solve(cell(source)).answer == ["denied", "denied", "invalid"]

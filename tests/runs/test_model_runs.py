@@ -22,7 +22,7 @@ def sub(reply: str, **fields) -> dict:
 
 def test_a_workflow_without_cells_is_answered_by_what_a_model_writes(place):
     result = place.solve(
-        cell("print(type(inputs['n']).__name__, chunk_chars > 1000)\nx = inputs['n'] * 2"),
+        cell("print(type(inputs['n']).__name__, chunk_bytes > 1000)\nx = inputs['n'] * 2"),
         cell("FINAL({'n': x})"),
         head="inputs: {n: integer}\nchecks: [{name: big, expr: \"answer['n'] > 5\"}]",
         inputs={"n": 4},
