@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import re
-import sys
 import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -146,8 +145,11 @@ def warm() -> None:
 
 
 async def _loaded() -> Any:
-    """The module; where it has to be imported first, that holds up no other request."""
-    return _litellm() if "litellm" in sys.modules else await asyncio.to_thread(_litellm)
+    """The module; where it has to be imported first, that holds up no other request.
+
+    What says so is not `sys.modules`, which has it from the beginning of its import on.
+    """
+    return _litellm() if _litellm.cache_info().currsize else await asyncio.to_thread(_litellm)
 
 
 @cache
@@ -156,9 +158,9 @@ def _litellm() -> Any:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     os.environ.setdefault("LITELLM_TELEMETRY", "False")
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import litellm
+    _hush()
+    import litellm
+
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.turn_off_message_logging = True

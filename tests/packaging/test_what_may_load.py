@@ -86,6 +86,17 @@ def test_commands_that_read_the_record_load_nothing_that_runs(
     assert "asyncio" not in modules
 
 
+@pytest.mark.parametrize(
+    "words", [["w.md"], ["w.md", "--dry-run"], ["check", "w.md"], ["skills"], ["doctor"], ["status"]], ids=" ".join
+)  # fmt: skip
+def test_nothing_that_reaches_models_is_loaded_where_none_is_asked(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "w.md").write_text("# W\n\nAnswer.\n\n```repl\nFINAL(1)\n```\n")
+    (tmp_path / "orchestrate.toml").write_text('[models.default]\nmodel = "anthropic/claude-sonnet-4-5"\n')
+    words = [str(tmp_path / word) if word == "w.md" else word for word in words]
+    modules = loaded_by_command([*words, "--workspace", str(tmp_path)])
+    assert third_party(modules) & {"aiohttp", "httpx", "litellm", "openai"} == set()
+
+
 def test_every_public_name_can_be_imported() -> None:
     code = "import orchestrator\nprint([getattr(orchestrator, name) for name in orchestrator.__all__])"
     subprocess.run(
