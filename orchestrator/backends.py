@@ -105,10 +105,14 @@ def check_key(target: Target, environ: Mapping[str, str]) -> None:
 
     missing = missing_key(target, environ)
     if missing is not None:
-        raise ModelUnavailable(
-            f"`{target.name}` needs the variable `{missing}`, which is not set",
-            hint=f"export {missing.partition(' ')[0]}=...",
-        )
+        hint = f"export {missing.partition(' ')[0]}=..."
+        from orchestrator.models.prices import closest, price_of
+
+        if target.backend == "chat" and target.provider == "openai" and price_of(target.model) is None:
+            near = " or ".join(f"`{one}`" for one in closest(target.name))
+            meant = f"; did you mean {near}?" if near else ""
+            hint += f" (nobody knows this name, so it would be sent to OpenAI as typed{meant})"
+        raise ModelUnavailable(f"`{target.name}` needs the variable `{missing}`, which is not set", hint=hint)
 
 
 def prepare_models(planned: Plan, environ: Mapping[str, str] = os.environ) -> None:

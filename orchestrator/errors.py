@@ -185,9 +185,12 @@ class BudgetExhausted(PolicyError):
 
     exit_code = 4
 
-    def __init__(self, limit: str, spent: float, allowed: float, *, partial: str | None = None) -> None:
+    def __init__(
+        self, limit: str, spent: float, allowed: float, *, needed: float = 0, partial: str | None = None
+    ) -> None:
+        more = f", and the next request may need {needed:g}" if needed else ""
         super().__init__(
-            f"budget exhausted: `{limit}` is at {spent:g} of {allowed:g}",
+            f"budget exhausted: `{limit}` is at {spent:g} of {allowed:g}{more}",
             hint=f"allow more with --budget {limit}=N, or in the workflow's `budget:`",
         )
         self.limit, self.spent, self.allowed = limit, spent, allowed

@@ -54,6 +54,9 @@ def closest(name: str, n: int = 3) -> list[str]:
     """Names of the table that `name` may have been meant for, the likeliest first."""
     names = re.findall(r'^    "([^"]+)": \{', _table(), re.MULTILINE)
     bare = {one.rpartition("/")[2]: one for one in reversed(names)}
+    same = name.rpartition("/")[2]
+    if same != name and (price := price_of(same)) is not None:  # only what stands before it is unknown
+        return [f"{price.provider}/{same}"]
     near = difflib.get_close_matches(name, names, n=n) or [
         bare[one] for one in difflib.get_close_matches(name.rpartition("/")[2], bare, n=n)
     ]

@@ -250,8 +250,9 @@ class Ledger:
     def _refuse_what_never_fits(self, amount: Amount) -> None:
         for name in _COUNTED:
             limit, spent = getattr(self.limits, name), getattr(self.spent, name)
-            if limit is not None and spent + getattr(amount, name) > limit + _ROUNDING:
-                raise BudgetExhausted(name, round(spent, 6), limit)
+            needed = getattr(amount, name)
+            if limit is not None and spent + needed > limit + _ROUNDING:
+                raise BudgetExhausted(name, round(spent, 6), limit, needed=0 if name == "calls" else needed)
 
     def _affordable_reply(self, estimate: Estimate) -> tuple[int, Counted]:
         """The longest reply that fits while nothing else is under way, and the limit that it would pass."""

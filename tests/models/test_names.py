@@ -66,6 +66,7 @@ def test_prices_and_windows_come_from_the_table_without_importing_litellm():
     subprocess.run([sys.executable, "-c", code], check=True)
     assert price_of("no such model") is None
     assert "gpt-4o" in closest("gpt-4oo")
+    assert closest("opnai/gpt-4o") == ["openai/gpt-4o"]
 
 
 def test_a_model_on_a_machine_of_ones_own_is_free_and_an_unknown_one_has_no_price():
