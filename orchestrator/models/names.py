@@ -215,7 +215,8 @@ def _chat(
         base = base if base.rstrip("/").endswith("/v1") else f"{base.rstrip('/')}/v1"
     target = _target(name, "chat", model, own, price_name=full)
     own_place = own is not None and own.api_base is not None
-    key_env = (own.key_env,) if own and own.key_env else provider.key_env
+    # A key goes to another address than its provider's only where the settings say which.
+    key_env = (own.key_env,) if own and own.key_env else () if own_place else provider.key_env
     free = provider.is_free and (own is None or own.usd_in is None)  # even if a paid model has the same name
     needs_key = bool(own and own.key_env) or (provider.needs_key and not own_place)
     return replace(

@@ -95,6 +95,7 @@ def test_an_alias_wins_over_the_table():
 def test_an_address_of_ones_own_needs_no_key_unless_it_names_one():
     own = ModelSettings("m", api_base="http://x/v1")
     assert missing_key(resolve("a", Settings({"a": own}), {}), {}) is None
+    assert resolve("a", Settings({"a": own}), {"OPENAI_API_KEY": "k"}).key_env == ()
     keyed = ModelSettings("m", api_base="http://x/v1", key_env="MINE")
     assert missing_key(resolve("a", Settings({"a": keyed}), {}), {}) == "MINE"
 
