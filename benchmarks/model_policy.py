@@ -1,7 +1,8 @@
 """The loopback server of the model benchmarks: what it answers depends on the model's name alone.
 
-`python benchmarks/model_policy.py` serves until its standard input ends, and prints its address. The same cells serve
-our runs and the reference's, whose prompts differ: how deep a call is shows in the length of its context.
+`python benchmarks/model_policy.py --serve` serves until its standard input ends, and prints its address. The same cells
+serve our runs and the reference's, whose prompts differ: how deep a call is shows in the length of its context. Others
+have cells in their own form.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ CELLS = {
     "batch100": TIMED.format("got = llm_query_batched(['q'] * 100)"),
     "batch1000": TIMED.format("got = llm_query_batched(['q'] * 1000)"),
     "tokens": "got = llm_query_batched(['x' * 4000 + str(n) for n in range(40)])\n"
-    + ANSWER.format("str(sum(isinstance(one, str) and not one.startswith('Error') for one in got))"),
+    "made = [isinstance(one, str) and not one.startswith('Error') for one in got]\n"
+    "rest = {getattr(one, 'kind', None) or str(one)[:40] for one, is_made in zip(got, made) if not is_made}\n"
+    "import json\n" + ANSWER.format("json.dumps({'made': sum(made), 'rest': sorted(rest)})"),
     "prints": "import time\nfor n in range(6):\n    print(context, n)\n    time.sleep(0.01)\n"
     + ANSWER.format("context"),
 }
@@ -41,8 +44,12 @@ CELLS = {
 def policy(seen: Seen) -> Answer:
     """A root turn answers with the cell of its model's name; everything else is told `ok`."""
     kind = seen.model.rpartition("/")[2]
+    if kind.startswith(("dspy-", "smolagents-", "pydantic-ai-")):
+        return _of_others(seen, *kind.rsplit("-", 1))
     if not seen.is_root:
         return Answer("ok")
+    if kind == "bytes":  # what the prompt counted for is its size on the wire
+        return Answer(_cell(CELLS["one"]).text, tokens_in=seen.n_prompt_bytes)
     if kind == "steps":
         n_before = sum(role == "assistant" for role, _ in seen.messages)
         return _cell("x = 1" if n_before < N_STEPS - 1 else CELLS["one"])
@@ -55,6 +62,21 @@ def policy(seen: Seen) -> Answer:
         ask = "llm_query_batched" if level == 2 else "rlm_query_batched"
         return _cell(TIMED.format(_asks(ask, 4, level + 1)))
     return _cell(CELLS[kind])
+
+
+def _of_others(seen: Seen, name: str, kind: str) -> Answer:
+    """A turn of another program, in its own form; the last one answers `1`."""
+    n_before = sum(role == "assistant" for role, _ in seen.messages)
+    if name == "dspy":  # a new conversation for each turn: the cells count themselves
+        code = f"n = globals().get('n', 0) + 1\nif n == {N_STEPS if kind == 'steps' else 1}:\n    SUBMIT('1')"
+        return Answer(
+            f"[[ ## reasoning ## ]]\nI go on.\n\n[[ ## code ## ]]\n```python\n{code}\n```\n\n[[ ## completed ## ]]"
+        )
+    if name == "smolagents":
+        is_last = kind == "one" or n_before == N_STEPS - 1
+        code = "final_answer('1')" if is_last else "x = 1"
+        return Answer(f"Thought: I go on.\n<code>\n{code}\n</code>")
+    return Answer("1")
 
 
 def _asks(name: str, n: int, level: int) -> str:

@@ -1,6 +1,6 @@
-"""The reference implementation (rlms), measured: one JSON object on stdout for what was asked for on the command line.
+"""The reference implementation (rlms), measured: one JSON value on stdout for what was asked for on the command line.
 
-Run by the interpreter of the environment that `set_up.sh` made: `python reference.py URL WHAT`.
+Run by the interpreter of the environment that `set_up.sh` made: `python reference.py URL WHAT`. Durations come as a list.
 """
 
 import io
@@ -24,6 +24,21 @@ def completed(model: str, context: str = "hello", **options):
     began = time.perf_counter()
     result = made(model, **options).completion(context, root_prompt="Do it.")
     return time.perf_counter() - began, result
+
+
+def widened():
+    """Let a batch of plain sub-calls have 100 under way: 16 is fixed where `RLM` makes its handler, and can't be set."""
+    from functools import partial
+
+    from rlm.core import rlm
+    from rlm.core.lm_handler import LMHandler
+
+    rlm.LMHandler = partial(LMHandler, batch_max_concurrent=100)
+
+
+def widely(model: str, n: int):
+    widened()
+    return inner(model, n)
 
 
 def timed(model: str, n: int, **options):
@@ -65,11 +80,26 @@ def prints():
 
 
 def tokens():
+    """A root that asks for more than its budget: what its cell answered, or how it ended."""
     try:
-        answer = completed("tokens", max_tokens=15_000)[1].response
+        return json.loads(completed("tokens", max_tokens=15_000)[1].response)
     except Exception as error:
-        answer = type(error).__name__
-    return {"answer": answer}
+        return {"ended": type(error).__name__}
+
+
+def counted(model: str, **options):
+    """How many requests the whole tree made, and their tokens, as its result says."""
+    summary = completed(model, **options)[1].usage_summary
+    return {
+        "requests": sum(one.total_calls for one in summary.model_usage_summaries.values()),
+        "tokens": summary.total_input_tokens + summary.total_output_tokens,
+    }
+
+
+def prompted(n_chars: int):
+    """One turn over a context of so many characters: the server knows how long the prompt was."""
+    completed("bytes", context="0123456789" * (n_chars // 10))
+    return {"n_chars": n_chars}
 
 
 def main() -> None:
@@ -78,14 +108,18 @@ def main() -> None:
     measures = {
         "first": lambda: completed("one")[0],
         "one": lambda: timed("one", 7),
-        "steps": lambda: timed("steps", 3),
-        "sequential": lambda: inner("sequential", 3),
-        "batch100": lambda: inner("batch100", 3),
-        "batch1000": lambda: inner("batch1000", 2),
-        "children": lambda: inner("children", 3, **depth),
-        "tree": lambda: inner("tree", 2, **deep),
+        "steps": lambda: timed("steps", 5),
+        "sequential": lambda: inner("sequential", 5),
+        "batch100": lambda: widely("batch100", 5),
+        "batch1000": lambda: widely("batch1000", 5),
+        "batch1000-as-shipped": lambda: inner("batch1000", 5),
+        "children": lambda: inner("children", 5, **depth),
+        "tree": lambda: inner("tree", 5, **deep),
         "prints": prints,
         "tokens": tokens,
+        "counted-tree": lambda: counted("tree", **deep),
+        "counted-batch1000": lambda: counted("batch1000"),
+        **{f"prompted-{n}": lambda n=n: prompted(n) for n in (8_000, 1_000_000, 100_000_000)},
     }
     hidden = io.StringIO()
     with redirect_stdout(hidden):
