@@ -32,7 +32,7 @@ TREE_LEVELS = 3  # below the root's own turn: 4, 16, and 64 leaves; each waits f
 
 REFERENCE = "reference.py"
 OTHERS = "others.py"
-NOTES = """All that is beyond model time has the server's and the wire's part in it, which is what the bare client takes. Our runs are durable: each turn is synced to disk. Batches of the reference are widened to 100 at once for these rows, except where the row says 16, which is fixed in it."""
+NOTES = """All that is beyond model time has the server's and the wire's part in it, which is what the bare client takes. Our runs are durable: each turn is synced to disk. The reference fixes 16 requests at once for a batch and offers no setting; the rows of 100 at once widen it by hand, which makes the 1,000 slower: its HTTP client looks through all its connections for each request."""
 OTHERS_NOTES = """A turn is a cell in dspy's recursive model (its `LocalInterpreter`, a bare process; its default needs Deno) and in smolagents' code agent (its interpreter, in the same process); in pydantic-ai it is a reply that a validator turns down, without any code."""
 
 
