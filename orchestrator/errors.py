@@ -180,17 +180,26 @@ class PolicyError(OrchestratorError):
 class BudgetExhausted(PolicyError):
     """A limit of the budget is reached: which one, how much was spent, how much was allowed.
 
-    `partial` is what a reply that it cut off had so far.
+    `needed` is what did not fit, `last` the last of several errors in a row, `partial` what a reply that it cut off
+    had so far.
     """
 
     exit_code = 4
 
     def __init__(
-        self, limit: str, spent: float, allowed: float, *, needed: float = 0, partial: str | None = None
+        self,
+        limit: str,
+        spent: float,
+        allowed: float,
+        *,
+        needed: float = 0,
+        last: str = "",
+        partial: str | None = None,
     ) -> None:
-        more = f", and the next request may need {needed:g}" if needed else ""
+        more = f", and the next request may need {needed:,.10g}" if needed else ""
+        more += f"; the last one: {last}" if last else ""
         super().__init__(
-            f"budget exhausted: `{limit}` is at {spent:g} of {allowed:g}{more}",
+            f"budget exhausted: `{limit}` is at {spent:,.10g} of {allowed:,.10g}{more}",
             hint=f"allow more with --budget {limit}=N, or in the workflow's `budget:`",
         )
         self.limit, self.spent, self.allowed = limit, spent, allowed

@@ -17,7 +17,7 @@ from orchestrator.strategies.written import Written
 from orchestrator.values import Usage
 
 if TYPE_CHECKING:
-    from orchestrator.documents.types import Schema, StrategyDocument, Workflow
+    from orchestrator.documents.types import StrategyDocument, Workflow
     from orchestrator.runs.calls import Server
     from orchestrator.runs.parts import Parts
     from orchestrator.runs.results import Tried
@@ -86,13 +86,26 @@ class Attempt:
         while (step := await strategy.next_cell(observation)) is not None:
             observation = step if isinstance(step, Observation) else await repl.run_cell(step)
             if observation.answered and strategy.revises:
-                observation = _fitting(observation, self._task.workflow.output)
+                observation = self._fitting(observation)
             if observation.answered:
                 break
             n_errors = n_errors + 1 if observation.error else 0
             if limit is not None and n_errors >= max(1, limit):
-                raise BudgetExhausted("errors", n_errors, limit)
+                raise BudgetExhausted("errors", n_errors, limit, last=observation.error or "")
         return observation
+
+    def _fitting(self, observation: Observation) -> Observation:
+        """The observation; where its answer is not of the form that was asked for, one that says so and goes on."""
+        results = schema_results(self._task.workflow.output, observation.answer)
+        failed = next((result for result in results if not result.passed), None)
+        if failed is None:
+            return observation
+        self._task.parts.journal.append(
+            "check", self._task.server.call.id, name=failed.name, passed=False, message=failed.message
+        )
+        problem = f"the answer does not meet its schema: {failed.message}"
+        text = f"{observation.text}\nYour answer was not taken: {problem}. Correct it and call FINAL again."
+        return Observation(text, problem)
 
     def _strategy(self, repl: Repl) -> Strategy:
         task, server = self._task, self._task.server
@@ -142,16 +155,6 @@ class Attempt:
         scope = dict(server.scope) | {name: known[name] for name in named if name in known}
         names = {"inputs": task.inputs, "context": task.context}
         return await Checker(replace(server, scope=scope), task.workflow, names).run(answer)
-
-
-def _fitting(observation: Observation, output: Schema | None) -> Observation:
-    """The observation; where its answer is not of the form that was asked for, one that says so and goes on."""
-    failed = [result for result in schema_results(output, observation.answer) if not result.passed]
-    if not failed:
-        return observation
-    problem = f"the answer does not meet its schema: {failed[0].message}"
-    text = f"{observation.text}\nYour answer was not taken: {problem}. Correct it and call FINAL again."
-    return Observation(text, problem)
 
 
 def _spent(task: Task) -> Usage:

@@ -130,6 +130,17 @@ def test_an_answer_of_the_wrong_form_is_handed_back_to_its_model(place):
         "Your answer was not taken: the answer does not meet its schema: $: expected"
         in place.shown_to_root()[1]
     )
+    checks = [
+        (event.fields["name"], event.fields["passed"]) for event in place.events if event.event == "check"
+    ]
+    assert checks == [("output", False), ("output", True)]
+
+
+def test_answers_that_are_never_taken_end_the_run_with_the_reason(place):
+    head = "output: {type: integer}\nbudget: {errors: 2}"
+    result = place.solve({**cell("FINAL('done')"), "times": 0}, head=head)
+    assert (result.status, result.exit_code) == ("budget", 4)
+    assert "the last one: the answer does not meet its schema: $: expected" in result.message
 
 
 def test_cells_that_fail_their_checks_are_followed_by_a_model_that_hears_why(place):

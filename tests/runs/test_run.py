@@ -121,7 +121,7 @@ def test_the_time_of_a_run_is_bounded_and_the_partial_answer_kept(place):
 def test_cells_that_fail_in_a_row_end_the_run(place):
     result = place.run("1/0", "x = 1", "1/0", "1/0", "FINAL(1)", budget={"errors": 2})
     assert (result.status, result.exit_code) == ("budget", 4)
-    assert result.message == "budget exhausted: `errors` is at 2 of 2"
+    assert result.message.startswith("budget exhausted: `errors` is at 2 of 2; the last one: ")
 
 
 @pytest.mark.parametrize("killer", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
