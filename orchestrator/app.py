@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from orchestrator.backends import Backends, prepare_models
+from orchestrator.backends import Backends, prepare_models, unheard_of
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow
@@ -136,7 +136,8 @@ def plan(request: RunRequest) -> Plan:
     try:
         strategies = candidates(workflow, request.strategy, models.root, models.sub)
     except ModelUnavailable as error:
-        raise ModelUnavailable(str(error), hint=reach.configurable()) from None
+        odd = "".join(f"\n{one}" for one in (*reach.warnings, *workflow.warnings))  # one of them may be why
+        raise ModelUnavailable(str(error), hint=reach.configurable() + odd) from None
     inputs = located(
         workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
     )
@@ -162,6 +163,7 @@ def plan(request: RunRequest) -> Plan:
             *problems,
             *_unmatched(workflow, inputs, workspace),
             *reach.warnings,
+            *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,16 @@ from orchestrator.errors import ModelUnavailable
 from orchestrator.runs.fan_out import FanOut
 from orchestrator.runs.models import COMMON_ALIASES, Reach
 from orchestrator.runs.parts import ModelNames
+from orchestrator.values import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.documents.types import Workflow
     from orchestrator.models.model import Model
     from orchestrator.models.names import Target
     from orchestrator.models.settings import Settings
     from orchestrator.runs.plan import Plan
-    from orchestrator.values import Problem
     from orchestrator.workspace import Workspace
 
 
@@ -106,13 +107,42 @@ def check_key(target: Target, environ: Mapping[str, str]) -> None:
     missing = missing_key(target, environ)
     if missing is not None:
         hint = f"export {missing.partition(' ')[0]}=..."
-        from orchestrator.models.prices import closest, price_of
-
-        if target.backend == "chat" and target.provider == "openai" and price_of(target.model) is None:
-            near = " or ".join(f"`{one}`" for one in closest(target.name))
-            meant = f"; did you mean {near}?" if near else ""
-            hint += f" (nobody knows this name, so it would be sent to OpenAI as typed{meant})"
+        if is_unheard_of(target):
+            hint += f" (nobody knows this name, so it would be sent to OpenAI as typed{_meant(target.name)})"
         raise ModelUnavailable(f"`{target.name}` needs the variable `{missing}`, which is not set", hint=hint)
+
+
+def is_unheard_of(target: Target) -> bool:
+    """Whether a name is no alias, names no provider, and stands in no price table: it may be mistyped."""
+    from orchestrator.models.names import PROVIDERS
+    from orchestrator.models.prices import price_of
+
+    return (
+        target.backend == "chat"
+        and target.provider == "openai"
+        and target.model == target.name
+        and target.name.partition("/")[0] not in PROVIDERS
+        and price_of(target.model) is None
+    )
+
+
+def unheard_of(names: ModelNames, backends: Backends) -> Iterator[Problem]:
+    """A warning for each name of a run's models that is sent as typed, for want of knowing better."""
+    for name in dict.fromkeys(one for one in (names.root, names.sub) if one is not None):
+        if name not in backends.aliases and is_unheard_of(target := backends.resolve(name)):
+            near = get_close_matches(name, backends.aliases, n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else _meant(name)
+            message = (
+                f"it is no alias and in no price table, so it is sent as typed to {target.api_base}{meant}"
+            )
+            yield Problem(f"model `{name}`", 0, message, severity="warning")
+
+
+def _meant(name: str) -> str:
+    from orchestrator.models.prices import closest
+
+    near = " or ".join(f"`{one}`" for one in closest(name))
+    return f"; did you mean {near}?" if near else ""
 
 
 def prepare_models(planned: Plan, environ: Mapping[str, str] = os.environ) -> None:

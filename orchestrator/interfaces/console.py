@@ -279,7 +279,9 @@ def print_lines(lines: list[Line]) -> None:
 def _styled(line: Line) -> Text:
     from rich.text import Text
 
-    return Text(line.text, style=_STYLES[line.tone], no_wrap=True, overflow="ellipsis")
+    return Text(
+        line.text, style=_STYLES[line.tone] if coloured(sys.stderr) else "", no_wrap=True, overflow="ellipsis"
+    )
 
 
 def _cell_line(fields: dict[str, Any], width: int) -> str:

@@ -213,6 +213,10 @@ def _chat(
     if provider.name.startswith("ollama"):
         base = base if "://" in base else f"http://{base}"
         base = base if base.rstrip("/").endswith("/v1") else f"{base.rstrip('/')}/v1"
+    if not base.startswith(("http://", "https://")):
+        raise UsageError(
+            f"`{base}` is no address to reach `{full}` at", hint="it has to begin with http:// or https://"
+        )
     target = _target(name, "chat", model, own, price_name=full)
     own_place = own is not None and own.api_base is not None
     # A key goes to another address than its provider's only where the settings say which.

@@ -142,3 +142,8 @@ def test_what_can_be_configured_is_listed():
     assert all(
         word in said for word in ("--model", "[models.default]", "command:NAME", "recorded:FILE", "fast")
     )
+
+
+def test_an_address_without_a_scheme_is_refused_before_anything_is_sent():
+    with pytest.raises(UsageError, match=r"`127\.0\.0\.1:99` is no address"):
+        resolve("openai/x", Settings(), {"OPENAI_BASE_URL": "127.0.0.1:99"})
