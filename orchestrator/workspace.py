@@ -95,13 +95,18 @@ def existing_workspace(asked: Path | str | None) -> Workspace:
 
 
 def find_workspace(*starts: Path) -> Workspace:
-    """The nearest folder with a workspace's parts, upwards from each start in turn, else the working directory."""
-    for start in starts:
-        absolute = start.resolve()
-        for folder in (absolute, *absolute.parents):
-            if any((folder / marker).exists() for marker in MARKERS):
-                return Workspace(folder)
-    return Workspace(Path.cwd())
+    """The nearest workspace from each start in turn, else the working directory."""
+    found = (nearest_workspace(start) for start in starts)
+    return next((workspace for workspace in found if workspace), Workspace(Path.cwd()))
+
+
+def nearest_workspace(start: Path) -> Workspace | None:
+    """The nearest folder with a workspace's parts, upwards from `start`; None where there is none."""
+    absolute = start.resolve()
+    for folder in (absolute, *absolute.parents):
+        if any((folder / marker).exists() for marker in MARKERS):
+            return Workspace(folder)
+    return None
 
 
 def bundled() -> Path:

@@ -202,6 +202,10 @@ def _add_record(commands: Commands[Parser]) -> None:
     _in_workspace(export, json=False)
     usage = _command(commands, "usage", "usage", "show how skills, workflows and strategies did")
     _in_workspace(usage)
+    record = _command(
+        commands, "record", "record", "record a host's own use of a skill: a hook's event on stdin"
+    )
+    _in_workspace(record, json=False)
 
 
 def _add_workspace(commands: Commands[Parser]) -> None:

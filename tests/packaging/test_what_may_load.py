@@ -70,6 +70,7 @@ def test_help_loads_the_parser_and_nothing_else(words: list[str]) -> None:
         ("status", {"errors", "interfaces", "memory", "runs", "workspace"}, set()),
         ("show", {"errors", "interfaces", "memory", "runs", "workspace"}, set()),
         ("usage", {"errors", "interfaces", "memory", "values", "workspace"}, {"tinydb"}),
+        ("record", {"errors", "interfaces", "memory", "values", "workspace"}, set()),
     ],
 )
 def test_commands_that_read_the_record_load_nothing_that_runs(

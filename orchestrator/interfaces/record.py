@@ -1,0 +1,95 @@
+"""`orchestrate record`: one use of a skill by the host, read from a hook's event on stdin, for the usage record.
+
+The events are Claude Code's (hooks reference, "Hook input"): `PostToolUse` and `PostToolUseFailure` of its `Skill` tool
+tell how the agent's own use ended; `UserPromptExpansion` tells that a person typed `/skill`, before it has done anything,
+so its outcome stays unknown. Of an event only the skill's name, the time it took and which event it was are kept.
+
+A host waits for its hooks, so this command imports little and never fails: whatever is wrong with an event or a workspace
+is one line on stderr and exit code 0.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import OrchestratorError, UsageError
+from orchestrator.interfaces.terminal import one_line, say
+from orchestrator.memory.usage import UsageStore
+from orchestrator.workspace import Workspace, nearest_workspace, workspace_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+OUTCOMES = {"PostToolUse": "ok", "PostToolUseFailure": "error"}
+TYPED = "UserPromptExpansion"
+
+# Names as hosts write them, `skill` or `plugin:skill`, in any script. What does not fit is no name, and might be a text.
+_NAME = re.compile(r"[\w.@/-]{1,128}(?::[\w.@/-]{1,128})?")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record the event on stdin; the value is the exit code, always 0."""
+    try:
+        _record(sys.stdin.buffer.read(), args.workspace)
+    except (OrchestratorError, OSError) as error:
+        say(f"nothing recorded: {one_line(str(error), 400)}")
+    return 0
+
+
+def _record(data: bytes, asked: str | None) -> None:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        raise UsageError("stdin is no hook event: no JSON") from None
+    fields = _fields(event)
+    workspace = workspace_of(asked) if asked is not None else _workspace(event)
+    if workspace is not None:
+        UsageStore(workspace).record(**fields)
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    """What is recorded of the event. Raises UsageError where it is not about a skill."""
+    if not isinstance(event, dict) or not isinstance(event.get("hook_event_name"), str):
+        raise UsageError("stdin is no hook event: no `hook_event_name`")
+    name = event["hook_event_name"]
+    if name == TYPED and event.get("expansion_type") == "slash_command":
+        return {"skill": _skill(event, "command_name"), "situation": _situation("person")}
+    if name in OUTCOMES and event.get("tool_name") == "Skill":
+        given = event.get("tool_input")
+        return {
+            "skill": _skill(given if isinstance(given, dict) else {}, "skill"),
+            "outcome": OUTCOMES[name],
+            "error_kind": "interrupted" if event.get("is_interrupt") is True else None,
+            "duration_s": _seconds(event.get("duration_ms")),
+            "situation": _situation("model"),
+        }
+    raise UsageError("the event is not about the use of a skill")
+
+
+def _skill(holder: Mapping[str, Any], key: str) -> str:
+    name = holder.get(key)
+    if isinstance(name, str) and _NAME.fullmatch(name.removeprefix("/")):
+        return name.removeprefix("/")
+    raise UsageError(f"the event's `{key}` is no name of a skill")
+
+
+def _situation(used_by: str) -> dict[str, str]:
+    """What tells a host's own use from a call of a run; `used_by` is who chose the skill."""
+    return {"host": "claude-code", "used_by": used_by}
+
+
+def _seconds(value: Any) -> float | None:
+    return value / 1000 if type(value) in (int, float) and 0 <= value < 2**53 else None
+
+
+def _workspace(event: Mapping[str, Any]) -> Workspace | None:
+    """The workspace that the agent works in; None where it works in a folder that is in none: that is left as it is."""
+    cwd = event.get("cwd")
+    if not isinstance(cwd, str) or not Path(cwd).is_absolute():
+        raise UsageError("the event's `cwd` is no folder")
+    return nearest_workspace(Path(cwd))
