@@ -57,7 +57,8 @@ def _fields(event: Any) -> dict[str, Any]:
     if not isinstance(event, dict) or not isinstance(event.get("hook_event_name"), str):
         raise UsageError("stdin is no hook event: no `hook_event_name`")
     name = event["hook_event_name"]
-    if name == TYPED and event.get("expansion_type") == "slash_command":
+    is_command = event.get("expansion_type") == "slash_command" and event.get("command_source") != "builtin"
+    if name == TYPED and is_command:
         return {"skill": _skill(event, "command_name"), "situation": _situation("person")}
     if name in OUTCOMES and event.get("tool_name") == "Skill":
         given = event.get("tool_input")

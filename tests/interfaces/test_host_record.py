@@ -144,6 +144,7 @@ def test_a_workspace_can_be_named(tell, tmp_path_factory):
         json.dumps({**USED, "tool_input": {"skill": "a whole text\x1b[31m"}}),
         json.dumps({**USED, "tool_input": {"skill": "x" * 100_000}}),
         json.dumps({**TYPED, "expansion_type": "mcp_prompt"}),
+        json.dumps({**TYPED, "command_name": "init", "command_source": "builtin"}),
         json.dumps({**USED, "cwd": None}),
         json.dumps({**USED, "cwd": "here"}),
     ],
