@@ -53,6 +53,13 @@ class ScriptCall:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Repeat:
+    """What makes a request come out the same when it is made again."""
+
+    seed: str  # of identifiers: os.urandom, secrets, uuid4, uuid1
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """What was printed: all of it when `n_chars` is head and tail; else the whole is in the file `path`, if any."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ from orchestrator.environments.frames import (
     FunctionCall,
     FunctionDone,
     Output,
+    Repeat,
     ScriptCall,
     ScriptDone,
     TextFile,
@@ -47,11 +49,13 @@ __all__ = [
     "FunctionCall",
     "FunctionDone",
     "Output",
+    "Repeat",
     "ScriptCall",
     "ScriptDone",
     "Serve",
     "Session",
     "TextFile",
+    "asked_line",
     "uncounted",
 ]
 
@@ -65,6 +69,9 @@ START_S = 30.0
 """How long a worker may take to say hello; seconds only on a machine in trouble."""
 
 INIT_S = 120.0
+
+LOOK_S = 0.5
+"""How long a worker may take to say whether it only waits; one that computes may not get to it."""
 
 MAX_OPEN_CALLS = 10_000
 
@@ -106,6 +113,8 @@ class Session:
         self._reader, self._writer = streams
         self._texts: dict[str, list[TextFile]] = {}  # all that the worker was given, by sha256
         self._n_requests = 0
+        self.looks = itertools.count(1)
+        self._current: _Request | None = None  # while one runs
         self._lost = ""  # why it can't be asked any more
         self._ending: asyncio.Task[int] | None = None
 
@@ -113,6 +122,30 @@ class Session:
     def alive(self) -> bool:
         """Whether it can be asked; False as soon as its stream has ended. The caller still closes a dead one."""
         return not self._lost and not self._reader.has_ended
+
+    @property
+    def in_request(self) -> bool:
+        """Whether a request is under way."""
+        return self._current is not None
+
+    @property
+    def n_open(self) -> int:
+        """How many calls of the request under way are not answered yet."""
+        return 0 if self._current is None else self._current.n_open
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its end has begun and is not through."""
+        return self._ending is not None and not self._ending.done()
+
+    async def is_waiting(self) -> bool:
+        """Whether a cell or function runs of which every thread only waits: for an answer of ours, or for another.
+
+        One that computes, sleeps, reads, or waits for a program does not; nor does a worker that is lost, or that does
+        not say so within `LOOK_S`.
+        """
+        request = self._current
+        return request is not None and self.alive and await request.is_waiting()
 
     async def init(self, **fields: Any) -> None:
         """Give it `variables`, the table of `skills`, and a `seed`; others are ignored."""
@@ -126,13 +159,21 @@ class Session:
             raise WorkerLost(self._lost)
 
     async def cell(
-        self, cell: Cell, serve: Serve, timeout_s: float, variables: Mapping[str, Any] | None = None
+        self,
+        cell: Cell,
+        serve: Serve,
+        timeout_s: float,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        repeat: Repeat | None = None,
     ) -> CellDone:
         """Run a cell in its REPL; `variables` replace some of those that it was given at its start."""
         frame = {"kind": "cell", "number": cell.number, "source": cell.source, "variables": variables}
-        return self._read(frames.cell_done, await self._request(frame, serve, timeout_s))
+        return self._read(frames.cell_done, await self._request(frame, serve, timeout_s, repeat))
 
-    async def function(self, call: FunctionCall, serve: Serve, timeout_s: float) -> FunctionDone:
+    async def function(
+        self, call: FunctionCall, serve: Serve, timeout_s: float, *, repeat: Repeat | None = None
+    ) -> FunctionDone:
         """Call a function of a file, which stays loaded."""
         frame = {
             "kind": "function",
@@ -141,7 +182,7 @@ class Session:
             "name": call.name,
             "arguments": dict(call.arguments),
         }
-        return self._read(frames.function_done, await self._request(frame, serve, timeout_s))
+        return self._read(frames.function_done, await self._request(frame, serve, timeout_s, repeat))
 
     async def script(self, call: ScriptCall, timeout_s: float) -> ScriptDone:
         """Run a program. One that is late is killed with all it started, and its worker too: WorkerLost."""
@@ -167,14 +208,18 @@ class Session:
         """Kill the worker with its process group and wait until it is gone. Safe to call twice, or cancelled."""
         await self._end("the worker was closed")
 
-    async def _request(self, frame: dict[str, Any], serve: Serve, timeout_s: float) -> dict[str, Any]:
+    async def _request(
+        self, frame: dict[str, Any], serve: Serve, timeout_s: float, repeat: Repeat | None = None
+    ) -> dict[str, Any]:
         """The `done` frame that answers a request. The worker is lost with everything that is raised from here."""
         if not self.alive:
             await self._end(self._lost or None)
             raise WorkerLost(self._lost)
         self._n_requests += 1
         clock = _Clock(self, timeout_s)
-        request = _Request(self, self._n_requests, serve, clock)
+        self._current = request = _Request(self, self._n_requests, serve, clock)
+        if repeat is not None:
+            frame["repeat"] = {"seed": repeat.seed}
         try:
             async with clock.limit(GRACE_S):
                 return await request.run({**frame, "id": self._n_requests, "timeout_s": timeout_s})
@@ -193,6 +238,8 @@ class Session:
         except BaseException:
             await self._end("the worker was ended in the middle of a request")
             raise
+        finally:
+            self._current = None
         raise WorkerLost(self._lost)
 
     def _read(self, reader: Callable[[dict[str, Any]], T], frame: dict[str, Any]) -> T:
@@ -336,6 +383,14 @@ _CLOCKS: ContextVar[tuple[_Clock, ...]] = ContextVar("_CLOCKS", default=())
 """Clocks of the requests that the running task serves: its own, and those that wait for it."""
 
 
+_LINE: ContextVar[int] = ContextVar("_LINE", default=0)
+
+
+def asked_line() -> int:
+    """The line of its cell that made the call which the running task serves; 0 where no line of the cell did."""
+    return _LINE.get()
+
+
 class _Request:
     """One request while it runs: reads frames, serves calls."""
 
@@ -344,9 +399,28 @@ class _Request:
         self._number = number
         self._serve = serve
         self._clock = clock
-        self._n_open = 0
+        self.n_open = 0  # calls that are not answered yet
+        self._n_answered = 0
+        self._may_wait = False
+        self._looks: dict[int, asyncio.Future[bool]] = {}
+
+    async def is_waiting(self) -> bool:
+        """Whether each thread only waited, and nothing was answered since."""
+        if not self._may_wait or not self.n_open:
+            return False
+        n_answered, number = self._n_answered, next(self._session.looks)
+        self._looks[number] = asyncio.get_running_loop().create_future()
+        self._session.post({"kind": "waiting", "id": number})
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await self._looks[number] and n_answered == self._n_answered
+        except TimeoutError:
+            return False
+        finally:
+            del self._looks[number]
 
     async def run(self, frame: dict[str, Any]) -> dict[str, Any]:
+        self._may_wait = frame["kind"] in ("cell", "function")
         try:
             async with asyncio.TaskGroup() as group:
                 await self._session.send(frame)
@@ -354,32 +428,45 @@ class _Request:
         except BaseExceptionGroup as failed:
             # One of several that ended the request together; the others are its consequences.
             raise failed.exceptions[0] from None
+        finally:
+            for number in self._looks:
+                self._looked(number, False)
 
     async def _until_done(self, group: asyncio.TaskGroup) -> dict[str, Any]:
         while True:
             frame = await self._session.receive()
             match frame["kind"]:
                 case "call":
-                    number, fn, arguments = frames.part(frame, "id", int), *_asked(frame)
-                    self._n_open += 1
-                    if self._n_open > MAX_OPEN_CALLS:
+                    self.n_open += 1
+                    if self.n_open > MAX_OPEN_CALLS:
                         raise BadFrame(f"more than {MAX_OPEN_CALLS:,} calls at once")
-                    group.create_task(self._answer(number, fn, arguments))
+                    number, line = frames.part(frame, "id", int), frames.part(frame, "line", int)
+                    group.create_task(self._answer(number, line, *_asked(frame)))
                 case "note":
                     await self._noted(*_asked(frame))
+                case "waiting":
+                    self._looked(frames.part(frame, "id", int), frames.part(frame, "is", bool))
                 case "done" if frame.get("id") == self._number:
                     return frame
                 case kind:
                     raise BadFrame(f"a frame `{kind:.40}` that was not expected")
 
-    async def _answer(self, number: int, fn: str, arguments: dict[str, Any]) -> None:
-        _CLOCKS.set((*_CLOCKS.get(), self._clock))  # in this task and those that it makes
+    def _looked(self, number: int, is_waiting: bool) -> None:
+        look = self._looks.get(number)  # none when it came too late, perhaps for an earlier request
+        if look is not None and not look.done():
+            look.set_result(is_waiting)
+
+    async def _answer(self, number: int, line: int, fn: str, arguments: dict[str, Any]) -> None:
+        # In this task and those that it makes.
+        _CLOCKS.set((*_CLOCKS.get(), self._clock))
+        _LINE.set(line)
         try:
             frame = {"kind": "reply", "id": number, "value": await self._served(fn, arguments)}
         except CallError as error:
             frame = {"kind": "reply", "id": number, "error": frames.error_fields(error)}
+        self._n_answered += 1
         await self._session.send(frame)
-        self._n_open -= 1
+        self.n_open -= 1
 
     async def _served(self, fn: str, arguments: dict[str, Any]) -> Any:
         try:

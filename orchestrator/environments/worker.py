@@ -10,20 +10,24 @@ a `kind`. Version 1:
     worker to parent
       fault {reason}                         it can't start (confinement failed); it ends after this
       hello {v, python, pid}                 it is confined and ready
-      call {id, fn, arguments}               wants a `reply` with the same id; many may be open at once
+      call {id, fn, arguments, line}         wants a `reply` with the same id; many may be open at once
       note {fn, arguments}                   wants none
       done {id, ...}                         ends a request
     parent to worker
       start {scratch, cwd, env, limits, grants, blobs}         first, once
       init {id, variables, skills, seed}                       done {failure}
-      cell {id, number, source, timeout_s, variables}          done {output, failure, answered, answer, partial}
-      function {id, file, folder, name, arguments, timeout_s}  done {output, failure, value, loaded}
+      cell {id, number, source, timeout_s, variables, repeat}  done {output, failure, answered, answer, partial}
+      function {id, file, folder, name, arguments, timeout_s, repeat}  done {output, failure, value, loaded}
       script {id, argv, stdin, cwd, env, timeout_s}            done {returncode, stdout, stderr, truncated, late}
       expression {id, source, names, timeout_s}                done {failure, value, shown, truth}
       reply {id, value} or {id, error}
       clock {runs}      whether the time of the running request counts; it does not while a person is asked
     either way
+      waiting {id}      whether all threads only wait; comes back with `is`, and late where nobody reads
       file {name}       the frame is too large for the stream; it is this file of scratch, read once and removed
+
+`line` of a call is where the running cell was when it made it, 0 where a thread has no code of it on its stack.
+`repeat: {seed}` makes a request come out the same when it is made again: see `Repeats`.
 
 One request at a time; calls are made while one runs, from any thread. What a function or program sets around it
 (see `Surroundings`) is put back before the next one; cells are one REPL, which keeps what they set.
@@ -102,7 +106,9 @@ HIGH_FD = 200
 
 OUTPUT_FILE = ".output"
 CELLS = "<cell "  # how the file names of cells begin
+LOOK_S = 0.01  # between two looks at what threads do
 _HEADER = struct.Struct(">I")
+_urandom = os.urandom  # the real one, also while a request is to repeat
 _MARKER = re.compile(r"\$+(?:text|error)")
 
 
@@ -181,7 +187,7 @@ def _keep_frame(body: bytes, scratch: str) -> str:
         raise ValueError(
             f"a value of {len(body):,} bytes is too large to pass on; {FILE_BYTES:,} are allowed"
         )
-    name = f".frame-{os.urandom(12).hex()}"
+    name = f".frame-{_urandom(12).hex()}"
     # Exclusive and without following links: the other side owns this folder too, and may have prepared it.
     fd = os.open(
         os.path.join(scratch, name),
@@ -371,6 +377,7 @@ class Channel:
 
     def __init__(self, read_fd: int, write_fd: int, deadline: Deadline) -> None:
         self.scratch = ""  # known once `start` came
+        self.place = ""  # the file name of the cell that runs
         self._read_fd, self._write_fd = read_fd, write_fd
         self._held = deadline
         self._state = threading.Condition(threading.Lock())
@@ -393,7 +400,8 @@ class Channel:
         if self._is_copy:
             raise RuntimeError(f"`{fn}` can't be called in a forked process; use threads, or map()")
         with self._held:
-            self.send({"kind": "call", "id": number, "fn": fn, "arguments": arguments})
+            line = _line_in(self.place)
+            self.send({"kind": "call", "id": number, "fn": fn, "arguments": arguments, "line": line})
             reply = self._wait(lambda: self._replies.pop(number, None))
         if "error" in reply:
             raise _error_of(reply["error"])
@@ -431,6 +439,9 @@ class Channel:
         self._state.release()
         try:
             frame = unpack(self._read(body_length(self._read(_HEADER.size))), self.scratch, _special)
+            if frame["kind"] == "waiting":
+                # A reply that is here and not taken yet has a thread that is about to go on.
+                self.send({**frame, "is": _all_wait() and not self._replies})
         finally:
             self._state.acquire()
             self._reading = False
@@ -439,7 +450,7 @@ class Channel:
             self._replies[frame["id"]] = frame
         elif frame["kind"] == "clock":
             self._held.clock(frame["runs"])
-        else:
+        elif frame["kind"] != "waiting":
             self._requests.append(frame)
 
     def _read(self, n_bytes: int) -> bytes:
@@ -451,6 +462,62 @@ class Channel:
             parts.append(part)
             n_bytes -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _line_in(place: str) -> int:
+    """The line of this file that the calling thread is in, innermost; 0 where it is in none."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == place:
+            return frame.f_lineno or 0
+        frame = frame.f_back
+    return 0
+
+
+_WAITS = {
+    ("threading", "wait"),
+    ("threading", "join"),
+    ("threading", "_wait_for_tstate_lock"),
+    ("threading", "__enter__"),
+    ("concurrent.futures.thread", "_worker"),
+}
+"""Functions in which a thread waits for another, by module and name; our own callers wait in the first of them.
+
+Not whole modules: `Thread.run` is on top too when what it runs is C code that computes or sleeps."""
+
+
+def _all_wait() -> bool:
+    """Whether every thread but the calling one waits for an answer or another thread; the caller reads for them all.
+
+    Each is looked at twice, and has to be where it was: one that was woken and did not run yet seems to wait.
+    """
+    before = _waiting_threads()
+    if before is None:
+        return False
+    time.sleep(LOOK_S)
+    return before == _waiting_threads()
+
+
+def _waiting_threads() -> dict[int, tuple[types.FrameType, int]] | None:
+    """Where each other thread waits, or None when one of them does something."""
+    frames = sys._current_frames()
+    del frames[threading.get_ident()]
+    if not all(map(_waits, frames.values())):
+        return None
+    return {thread: (frame, frame.f_lasti) for thread, frame in frames.items()}
+
+
+def _waits(frame: types.FrameType) -> bool:
+    place = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+    return place in _WAITS or (place == ("selectors", "select") and _is_idle_loop(frame.f_back))
+
+
+def _is_idle_loop(frame: types.FrameType | None) -> bool:
+    """Whether this is an asyncio loop that nothing can wake but another thread: no timer, and no file but its own."""
+    if frame is None or frame.f_globals.get("__name__") != "asyncio.base_events":
+        return False
+    names = frame.f_locals
+    return names.get("timeout", 0) is None and len(names["self"]._selector.get_map()) == 1
 
 
 def _special(key: str, value: Any) -> Any:
@@ -1513,6 +1580,77 @@ def _applied(function: Callable[..., Any], context: Any, arguments: Frame) -> An
     return value
 
 
+# ---------------------------------------------------------------------------------------------- repeats
+
+
+class Repeats:
+    """What comes out the same when a request is made again: identifiers, from a seed.
+
+    The worker makes one. The first request that is to repeat replaces functions of the standard library; they stay
+    replaced, and do what the real ones do outside such requests and in processes that a cell forks. Any thread may
+    call them. What replaces is a bound method, as the real ones are: a function would bind to a class it stands in.
+    """
+
+    def __init__(self) -> None:
+        self._is_installed = False
+        self._key: bytes | None = None  # what identifiers are made from, while a request is to repeat
+        self._blocks = count()
+
+    def begin(self, repeat: Frame) -> None:
+        """From here on a request runs that is to repeat."""
+        import hashlib  # here: a worker whose requests need not repeat is spared it, and uuid
+
+        if not self._is_installed:
+            self._is_installed = True
+            self._install()
+        self._blocks = count()
+        self._key = hashlib.sha256(repeat["seed"].encode("utf-8", "surrogatepass")).digest()
+
+    def end(self) -> None:
+        """The request is over."""
+        self._key = None
+
+    def urandom(self, size: int) -> bytes:
+        """Stands for `os.urandom`: SHA-256 in counter mode. Each call begins a block, so that threads need no lock."""
+        key = self._key
+        if key is None or size < 0:
+            return _urandom(size)
+        import hashlib
+
+        blocks = [
+            hashlib.sha256(key + next(self._blocks).to_bytes(8, "big")).digest()
+            for _ in range((size + 31) // 32)
+        ]
+        return b"".join(blocks)[:size]
+
+    def uuid1(self, node: int | None = None, clock_seq: int | None = None) -> Any:
+        """Stands for `uuid.uuid1`; its time is none."""
+        import uuid
+
+        if self._key is None:
+            return self._real_uuid1(node, clock_seq)
+        drawn = uuid.UUID(bytes=self.urandom(16))
+        clock_seq = drawn.clock_seq if clock_seq is None else clock_seq
+        if node is None:
+            node = drawn.node | 1 << 40  # the bit says that it is no address: RFC 9562, section 6.10
+        time_low, time_mid, time_high = drawn.fields[:3]
+        fields = (time_low, time_mid, time_high, clock_seq >> 8 & 0x3F, clock_seq & 0xFF, node)
+        return uuid.UUID(fields=fields, version=1)
+
+    def _install(self) -> None:
+        import uuid
+
+        os.register_at_fork(after_in_child=self.end)
+        self._real_uuid1 = uuid.uuid1
+        stand_ins: list[tuple[Any, str, Callable[..., Any]]] = [
+            (os, "urandom", self.urandom),
+            (random, "_urandom", self.urandom),  # of SystemRandom, and with it of `secrets`
+            (uuid, "uuid1", self.uuid1),
+        ]
+        for module, name, stand_in in stand_ins:
+            setattr(module, name, stand_in)
+
+
 # ---------------------------------------------------------------------------------------------- the worker
 
 
@@ -1530,6 +1668,7 @@ class Worker:
         self._channel, self._deadline = channel, deadline
         self._capture, self._grants = capture, grants
         self._limit_memory: Callable[[], None] | None = limit_memory
+        self._repeats = Repeats()
         self._calls = Calls(channel)
         self._found = Surroundings()
         self._functions = Functions(self._found)
@@ -1554,7 +1693,11 @@ class Worker:
                 self._limit_memory = None
             with contextlib.suppress(MemoryError):  # untouched, so it costs address space only
                 self._ballast = self._ballast or bytearray(BALLAST_BYTES)
-            self._send(request["id"], kinds[request["kind"]](request))
+            if "repeat" in request:
+                self._repeats.begin(request["repeat"])
+            done = kinds[request["kind"]](request)
+            self._repeats.end()
+            self._send(request["id"], done)
 
     def _send(self, number: int, done: Frame) -> None:
         frame = {"kind": "done", "id": number, **done}
@@ -1579,8 +1722,10 @@ class Worker:
         name = f"<cell {request['number']}>"
         self._capture.begin(f"cell-{request['number']}")
         self._repl.restore(request.get("variables"))
+        self._channel.place = name
         run = lambda: self._repl.run(name, request["source"], self._capture)  # noqa: E731
         failure = self._guarded(request, CELLS, run, place=name)
+        self._channel.place = ""
         try:
             answer = self._repl.answer(failed=failure is not None)
         except TypeError as error:
