@@ -2,12 +2,13 @@
 READY := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench docs lock clean
+.PHONY: help demo test check hosts format bench docs lock clean
 
 help:
 	@echo 'make demo    run the main workflow over example skills, in .demo/'
 	@echo 'make test    run every test'
 	@echo 'make check   format, lint, types, import contracts, generated docs'
+	@echo 'make hosts   check the plugin with the real Claude Code and OpenClaw (needs npm, else says that it was skipped)'
 	@echo 'make bench   print the benchmark tables'
 	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make lock    write requirements.lock anew (needs uv)'
@@ -28,6 +29,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/command_line_reference.py --check
+
+hosts: $(READY)
+	$(BIN)/python tools/check_hosts.py
 
 format: $(READY)
 	$(BIN)/ruff format .
