@@ -18,6 +18,7 @@ def test_what_a_guide_shows_is_what_happens(guide, tmp_path):
     work.mkdir()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "100"}
+    env["CLAUDE_PLUGIN_ROOT"] = str(ROOT)  # as a host sets it for hooks
     n_commands = 0
     for step in steps(guide):
         if isinstance(step, File):
