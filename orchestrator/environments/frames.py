@@ -14,7 +14,7 @@ from orchestrator.environments.worker import BadFrame, escaped
 from orchestrator.errors import CallError, SkillError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -58,6 +58,10 @@ class Repeat:
     """What makes a request come out the same when it is made again."""
 
     seed: str  # of identifiers: os.urandom, secrets, uuid4, uuid1
+    clock: Sequence[int] = ()  # readings of the clock to give again, in order, in ns since the epoch
+    took: Callable[[list[int]], None] | None = (
+        None  # is told new readings, before the call that came after them
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,14 @@ def failure(frame: dict[str, Any]) -> Failure | None:
         line=line if isinstance(line, int) else None,
         hint=part(fields, "hint", str),
     )
+
+
+def readings(frame: dict[str, Any]) -> list[int]:
+    """New readings of the clock in a `call` or `done` frame, in ns."""
+    fields = part(frame, "clock", list) if "clock" in frame else []
+    if not all(type(ns) is int and abs(ns) < 1 << 63 for ns in fields):
+        raise BadFrame("a reading of the clock that is none")
+    return fields
 
 
 def part(frame: dict[str, Any], name: str, kind: type[T]) -> T:

@@ -217,9 +217,9 @@ class Session:
             raise WorkerLost(self._lost)
         self._n_requests += 1
         clock = _Clock(self, timeout_s)
-        self._current = request = _Request(self, self._n_requests, serve, clock)
+        self._current = request = _Request(self, self._n_requests, serve, clock, repeat)
         if repeat is not None:
-            frame["repeat"] = {"seed": repeat.seed}
+            frame["repeat"] = {"seed": repeat.seed, "clock": list(repeat.clock)}
         try:
             async with clock.limit(GRACE_S):
                 return await request.run({**frame, "id": self._n_requests, "timeout_s": timeout_s})
@@ -394,11 +394,15 @@ def asked_line() -> int:
 class _Request:
     """One request while it runs: reads frames, serves calls."""
 
-    def __init__(self, session: Session, number: int, serve: Serve, clock: _Clock) -> None:
+    def __init__(
+        self, session: Session, number: int, serve: Serve, clock: _Clock, repeat: Repeat | None
+    ) -> None:
         self._session = session
         self._number = number
         self._serve = serve
         self._clock = clock
+        self._repeat = repeat
+        self._room = 0 if repeat is None else max(0, worker.READINGS - len(repeat.clock))
         self.n_open = 0  # calls that are not answered yet
         self._n_answered = 0
         self._may_wait = False
@@ -437,6 +441,7 @@ class _Request:
             frame = await self._session.receive()
             match frame["kind"]:
                 case "call":
+                    self._take_readings(frame)
                     self.n_open += 1
                     if self.n_open > MAX_OPEN_CALLS:
                         raise BadFrame(f"more than {MAX_OPEN_CALLS:,} calls at once")
@@ -447,9 +452,21 @@ class _Request:
                 case "waiting":
                     self._looked(frames.part(frame, "id", int), frames.part(frame, "is", bool))
                 case "done" if frame.get("id") == self._number:
+                    self._take_readings(frame)
                     return frame
                 case kind:
                     raise BadFrame(f"a frame `{kind:.40}` that was not expected")
+
+    def _take_readings(self, frame: dict[str, Any]) -> None:
+        # There may be more: of a thread that an earlier request left, or forged.
+        readings = frames.readings(frame)[: self._room]
+        self._room -= len(readings)
+        if not readings or self._repeat is None or self._repeat.took is None:
+            return
+        try:
+            self._repeat.took(readings)
+        except Exception as error:  # noqa: BLE001  (as in `_shielded`)
+            raise _ServeRaised(error) from None
 
     def _looked(self, number: int, is_waiting: bool) -> None:
         look = self._looks.get(number)  # none when it came too late, perhaps for an earlier request

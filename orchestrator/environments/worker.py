@@ -10,9 +10,9 @@ a `kind`. Version 1:
     worker to parent
       fault {reason}                         it can't start (confinement failed); it ends after this
       hello {v, python, pid}                 it is confined and ready
-      call {id, fn, arguments, line}         wants a `reply` with the same id; many may be open at once
+      call {id, fn, arguments, line, clock}  wants a `reply` with the same id; many may be open at once
       note {fn, arguments}                   wants none
-      done {id, ...}                         ends a request
+      done {id, clock, ...}                  ends a request
     parent to worker
       start {scratch, cwd, env, limits, grants, blobs}         first, once
       init {id, variables, skills, seed}                       done {failure}
@@ -27,7 +27,8 @@ a `kind`. Version 1:
       file {name}       the frame is too large for the stream; it is this file of scratch, read once and removed
 
 `line` of a call is where the running cell was when it made it, 0 where a thread has no code of it on its stack.
-`repeat: {seed}` makes a request come out the same when it is made again: see `Repeats`.
+`repeat: {seed, clock}` makes a request come out the same when it is made again: see `Repeats`. `clock` of a call or
+`done` holds the readings that were new since the last, in ns since the epoch; it is left out where there are none.
 
 One request at a time; calls are made while one runs, from any thread. What a function or program sets around it
 (see `Surroundings`) is put back before the next one; cells are one REPL, which keeps what they set.
@@ -75,10 +76,18 @@ from collections import deque
 from functools import partial
 from importlib import util as importlib_util
 from itertools import count
+from time import asctime as _asctime
+from time import ctime as _ctime
+from time import gmtime as _gmtime
+from time import localtime as _localtime
+from time import strftime as _strftime
+from time import time as _time
+from time import time_ns as _time_ns
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from time import struct_time
     from typing import IO, Any, TypeVar
 
     T = TypeVar("T")
@@ -106,6 +115,7 @@ HIGH_FD = 200
 
 OUTPUT_FILE = ".output"
 CELLS = "<cell "  # how the file names of cells begin
+READINGS = 10_000  # of the clock that are recorded for a request
 LOOK_S = 0.01  # between two looks at what threads do
 _HEADER = struct.Struct(">I")
 _urandom = os.urandom  # the real one, also while a request is to repeat
@@ -378,6 +388,7 @@ class Channel:
     def __init__(self, read_fd: int, write_fd: int, deadline: Deadline) -> None:
         self.scratch = ""  # known once `start` came
         self.place = ""  # the file name of the cell that runs
+        self.readings: list[int] = []  # of the clock, which the parent was not told yet
         self._read_fd, self._write_fd = read_fd, write_fd
         self._held = deadline
         self._state = threading.Condition(threading.Lock())
@@ -415,10 +426,14 @@ class Channel:
         """Write one frame whole. In a process that a cell forked, this is the end: one of them is the worker."""
         if self._is_copy:
             os._exit(0)
-        data = memoryview(pack(frame, self.scratch))
         with self._held, self._writing:
+            n_told = len(self.readings) if frame["kind"] in ("call", "done") else 0
+            if n_told:
+                frame = {**frame, "clock": self.readings[:n_told]}
+            data = memoryview(pack(frame, self.scratch))
             while data:
                 data = data[os.write(self._write_fd, data) :]
+            del self.readings[:n_told]
 
     def _become_copy(self) -> None:
         self._is_copy = True
@@ -1584,14 +1599,19 @@ def _applied(function: Callable[..., Any], context: Any, arguments: Frame) -> An
 
 
 class Repeats:
-    """What comes out the same when a request is made again: identifiers, from a seed.
+    """What comes out the same when a request is made again: identifiers, from a seed, and readings of the clock.
 
     The worker makes one. The first request that is to repeat replaces functions of the standard library; they stay
-    replaced, and do what the real ones do outside such requests and in processes that a cell forks. Any thread may
-    call them. What replaces is a bound method, as the real ones are: a function would bind to a class it stands in.
+    replaced, and do what the real ones do outside such requests, in processes that a cell forks, and past `READINGS`
+    readings. Any thread may call them. Those that stand for C functions are bound methods: a Python function would
+    bind to an instance of a class that holds it, as `logging.Formatter` holds `time.localtime`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, readings: list[int]) -> None:
+        self.reads = False  # whether readings of the clock are given again and recorded
+        self._readings = readings
+        self._given: deque[int] = deque()
+        self._room = iter(range(0))  # for readings that are recorded
         self._is_installed = False
         self._key: bytes | None = None  # what identifiers are made from, while a request is to repeat
         self._blocks = count()
@@ -1605,10 +1625,57 @@ class Repeats:
             self._install()
         self._blocks = count()
         self._key = hashlib.sha256(repeat["seed"].encode("utf-8", "surrogatepass")).digest()
+        self._readings.clear()
+        self._given = deque(repeat["clock"])
+        self._room = iter(range(READINGS - len(self._given)))
+        self.reads = True
 
     def end(self) -> None:
-        """The request is over."""
-        self._key = None
+        """The request is over; what was read and not told goes with its `done`."""
+        self._key, self.reads = None, False
+
+    def reading(self) -> int:
+        """The time in ns, while `reads`: the next that is given, and then the real one. No lock: each step is atomic."""
+        try:
+            return self._given.popleft()
+        except IndexError:
+            now = _time_ns()
+        if next(self._room, None) is None:
+            self.reads = False
+        else:
+            self._readings.append(now)
+        return now
+
+    def time(self) -> float:
+        """Stands for `time.time`."""
+        return self.reading() / 1e9 if self.reads else _time()
+
+    def time_ns(self) -> int:
+        """Stands for `time.time_ns`."""
+        return self.reading() if self.reads else _time_ns()
+
+    def localtime(self, seconds: float | None = None) -> struct_time:
+        """Stands for `time.localtime`."""
+        return _localtime(self._moment(seconds))
+
+    def gmtime(self, seconds: float | None = None) -> struct_time:
+        """Stands for `time.gmtime`."""
+        return _gmtime(self._moment(seconds))
+
+    def ctime(self, seconds: float | None = None) -> str:
+        """Stands for `time.ctime`."""
+        return _ctime(self._moment(seconds))
+
+    def asctime(self, *moment: Any) -> str:
+        """Stands for `time.asctime`."""
+        return _asctime(*(moment or (self.localtime(),)))
+
+    def strftime(self, layout: str, *moment: Any) -> str:
+        """Stands for `time.strftime`."""
+        return _strftime(layout, *(moment or (self.localtime(),)))
+
+    def _moment(self, seconds: float | None) -> float | None:
+        return self.reading() // 10**9 if seconds is None and self.reads else seconds
 
     def urandom(self, size: int) -> bytes:
         """Stands for `os.urandom`: SHA-256 in counter mode. Each call begins a block, so that threads need no lock."""
@@ -1638,6 +1705,7 @@ class Repeats:
         return uuid.UUID(fields=fields, version=1)
 
     def _install(self) -> None:
+        import logging  # noqa: F401  (it reads the clock when it is imported, and a zygote has it imported or not)
         import uuid
 
         os.register_at_fork(after_in_child=self.end)
@@ -1647,8 +1715,89 @@ class Repeats:
             (random, "_urandom", self.urandom),  # of SystemRandom, and with it of `secrets`
             (uuid, "uuid1", self.uuid1),
         ]
+        names = ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime", "strftime")
+        stand_ins += [(time, name, getattr(self, name)) for name in names]
         for module, name, stand_in in stand_ins:
             setattr(module, name, stand_in)
+        _replace_dates(self)
+
+
+class _StandIn(type):
+    """Type of a class that stands for the one in its `_real`: what it makes, and what it takes for its own, is of that.
+
+    So instances are real ones, wherever they come from, and nothing that is made of them differs. The two are equal,
+    as keys of a table too. Classes that are derived from it are themselves.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return type.__call__(_meant(cls), *args, **kwargs)
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return type.__instancecheck__(_meant(cls), value)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return type.__subclasscheck__(_meant(cls), other)
+
+    def __eq__(cls, other: object) -> bool:
+        return isinstance(other, type) and _meant(cls) is _meant(other)
+
+    def __hash__(cls) -> int:
+        return type.__hash__(_meant(cls))
+
+
+def _meant(cls: type) -> type:
+    real: type = vars(cls).get("_real", cls)
+    return real
+
+
+def _replace_dates(repeats: Repeats) -> None:
+    """Put classes that read the clock of `repeats` in the place of `datetime.datetime` and `datetime.date`.
+
+    They are of C, whose methods can't be replaced.
+    """
+    import copyreg
+    import datetime
+
+    real_now = datetime.datetime.now
+
+    class Datetime(datetime.datetime, metaclass=_StandIn):
+        __slots__ = ()
+
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            if not repeats.reads:
+                return real_now(tz) if cls is Datetime else super().now(tz)
+            seconds, ns = divmod(repeats.reading(), 10**9)
+            return cls.fromtimestamp(seconds, tz).replace(microsecond=ns // 1000)
+
+        @classmethod
+        def today(cls) -> Any:
+            return cls.now()
+
+        @classmethod
+        def utcnow(cls) -> Any:
+            return cls.now(datetime.timezone.utc).replace(tzinfo=None)  # noqa: UP017  (Python 3.9 has no `UTC`)
+
+    class Date(datetime.date, metaclass=_StandIn):
+        __slots__ = ()
+
+        @classmethod
+        def today(cls) -> Any:
+            return cls.fromtimestamp(repeats.time_ns() // 10**9)
+
+    real: Any
+    stand_in: Any
+    for real, stand_in in ((datetime.datetime, Datetime), (datetime.date, Date)):
+        for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(stand_in, name, getattr(real, name))
+        stand_in._real = real
+        # By default a pickle names the class of an instance, and fails where that name means another.
+        copyreg.pickle(real, partial(_reduced, stand_in))
+        setattr(datetime, real.__name__, stand_in)
+
+
+def _reduced(stand_in: type, value: Any) -> tuple[Any, ...]:
+    return (stand_in, *value.__reduce_ex__(4)[1:])
 
 
 # ---------------------------------------------------------------------------------------------- the worker
@@ -1668,7 +1817,7 @@ class Worker:
         self._channel, self._deadline = channel, deadline
         self._capture, self._grants = capture, grants
         self._limit_memory: Callable[[], None] | None = limit_memory
-        self._repeats = Repeats()
+        self._repeats = Repeats(channel.readings)
         self._calls = Calls(channel)
         self._found = Surroundings()
         self._functions = Functions(self._found)

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.environments import session, worker
 from orchestrator.environments.process import Process
-from orchestrator.environments.session import FunctionCall
+from orchestrator.environments.session import FunctionCall, Repeat, asked_line
 from orchestrator.errors import EnvironmentUnavailable
 from orchestrator.values import Cell, WorkerSpec
 
@@ -35,7 +35,46 @@ async def serve(fn, arguments):
     return [fn, arguments["prompts"]]
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+
+REPEATED = """
+import copy, os, pickle, secrets, time, uuid
+from datetime import date, datetime, timedelta, timezone
+now = datetime.now(timezone.utc)
+assert isinstance(now + timedelta(1), datetime) and isinstance(now.date(), date) and type(now) == datetime
+assert pickle.loads(pickle.dumps([now, date.today()])) == [now, date.today()] and copy.copy(now) == now
+assert datetime.strptime("2024", "%Y") == datetime.fromisoformat("2024-01-01") == datetime(2024, 1, 1)
+FINAL([
+    os.urandom(8).hex(), secrets.token_hex(), str(uuid.uuid4()), str(uuid.uuid1()), now.isoformat(),
+    str(datetime.now()), str(datetime.today()), str(date.today()), time.time(), time.ctime(), time.strftime("%c"),
+    llm_query_batched(["q"]),
+])
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_request_repeats_on_this_python(version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no python{version} here")
+
+    async def run(repeat):
+        session = await Process((python, "-I")).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path))
+        done = await session.cell(Cell(1, REPEATED), line, 60, repeat=repeat)
+        await session.close()
+        assert done.failure is None, done.failure
+        return done.answer
+
+    async def line(fn, arguments):
+        return asked_line()
+
+    readings, more = [], []
+    first = asyncio.run(run(Repeat("a", (), readings.extend)))
+    assert asyncio.run(run(Repeat("a", readings, more.extend))) == first
+    assert (first[-1], len(readings), more) == (11, 9, [])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_worker_serves_on_this_python(version, tmp_path):
     python = interpreter(version)
     if python is None:
