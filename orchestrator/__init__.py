@@ -9,19 +9,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.app import arun, load_skills, load_workflow, run
+    from orchestrator.app import aresume, arun, load_skills, load_workflow, resume, run
     from orchestrator.memory.usage import UsageStore
     from orchestrator.values import RunResult
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "UsageStore", "arun", "load_skills", "load_workflow", "run"]
+__all__ = ["RunResult", "UsageStore", "aresume", "arun", "load_skills", "load_workflow", "resume", "run"]
 
 _HOMES = {
     "RunResult": "orchestrator.values",
     "UsageStore": "orchestrator.memory.usage",
+    "aresume": "orchestrator.app",
     "arun": "orchestrator.app",
     "load_skills": "orchestrator.app",
     "load_workflow": "orchestrator.app",
+    "resume": "orchestrator.app",
     "run": "orchestrator.app",
 }
 

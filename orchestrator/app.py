@@ -16,36 +16,43 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from orchestrator.backends import Backends, prepare_models, unheard_of
 from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.validate import workflow_problems
-from orchestrator.documents.workflow import load_workflow
-from orchestrator.errors import DocumentError, ModelUnavailable, UsageError
+from orchestrator.documents.workflow import load_workflow, parse_workflow
+from orchestrator.errors import DocumentError, InputError, ModelUnavailable, UsageError
 from orchestrator.runs.context import unmatched
-from orchestrator.runs.inputs import read_inputs
+from orchestrator.runs.history import find_run
+from orchestrator.runs.inputs import missing_inputs, read_inputs
 from orchestrator.runs.permissions import located
 from orchestrator.runs.plan import Plan
 from orchestrator.strategies.choose import NAMES, candidates
 from orchestrator.values import Limits, Problem, RunResult
-from orchestrator.workspace import bundled, workspace_of
+from orchestrator.workspace import bundled, existing_workspace, workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 
     from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Workflow
     from orchestrator.environments.environment import Environment
+    from orchestrator.runs.desk import Need
     from orchestrator.runs.examples import ExampleResult
     from orchestrator.runs.journal import Event
-    from orchestrator.runs.parts import Approval
+    from orchestrator.runs.rehearsal import Difference
+    from orchestrator.runs.resuming import Record
     from orchestrator.workspace import Workspace
 
 __all__ = [
     "Plan",
+    "ResumeRequest",
     "RunRequest",
+    "aresume",
     "arun",
     "execute",
     "load_skills",
     "load_workflow",
     "open_catalog",
     "plan",
+    "plan_resume",
+    "resume",
     "run",
     "try_examples",
 ]
@@ -78,6 +85,18 @@ class RunRequest:
     accepts_prices: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """Which run somebody asks to go on, and what they answer to its needs."""
+
+    run: str  # its id, or the start or end of one
+    workspace: Path | str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    approve: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    accepts_prices: bool = False
+
+
 async def arun(
     workflow: Path | str,
     *,
@@ -88,14 +107,16 @@ async def arun(
     strategy: str | None = None,
     environment: str | None = None,
     budget: Mapping[str, Any] | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """Run a workflow to its end. Raises what `plan` raises; a run that began says what happened in its result.
+    """Run a workflow to its end, or until it waits for answers. Raises what `plan` raises; after that the result says all.
 
+    `answers` are inputs too, by their names: what a caller has at hand of the inputs that the workflow would wait for.
     Cancelling it stops the run's workers before CancelledError goes on.
     """
     request = RunRequest(
         workflow,
-        inputs or {},
+        {**(answers or {}), **(inputs or {})},
         workspace=workspace,
         model=model,
         sub_model=sub_model,
@@ -106,26 +127,131 @@ async def arun(
     return await execute(plan(request))
 
 
-def _in_own_loop(awaited: Callable[P, Coroutine[Any, Any, RunResult]]) -> Callable[P, RunResult]:
+async def aresume(
+    run: str,
+    *,
+    workspace: Path | str | None = None,
+    answers: Mapping[str, Any] | None = None,
+    approve: Iterable[str] = (),
+    deny: Iterable[str] = (),
+) -> RunResult:
+    """Go on with a run that crashed, was stopped, or waits for `answers`. Of a finished one, its recorded result.
+
+    Raises UsageError, Denied, and what `plan` raises.
+    """
+    request = ResumeRequest(run, workspace, answers or {}, tuple(approve), tuple(deny))
+    planned = plan_resume(request)
+    return planned if isinstance(planned, RunResult) else await execute(planned)
+
+
+def _in_own_loop(name: str, awaited: Callable[P, Coroutine[Any, Any, RunResult]]) -> Callable[P, RunResult]:
     """The function with the same parameters that needs not be awaited."""
 
     @functools.wraps(awaited, assigned=("__module__",))
     def run(*args: P.args, **kwargs: P.kwargs) -> RunResult:
-        """`arun`, awaited: for programs without an event loop."""
         return asyncio.run(awaited(*args, **kwargs))
 
-    run.__qualname__ = "run"
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = f"`a{name}`, awaited: for programs without an event loop."
     return run
 
 
-run = _in_own_loop(arun)
+run = _in_own_loop("run", arun)
+resume = _in_own_loop("resume", aresume)
 
 
 def plan(request: RunRequest) -> Plan:
     """Look up all that a run needs. Raises UserError, with every problem of a file at once, and ModelUnavailable."""
     path = find_workflow(Path(request.workflow), request.workspace)
     workspace = workspace_of(request.workspace, path)
-    workflow = load_workflow(path, strict=request.strict)
+    return _planned(request, load_workflow(path, strict=request.strict), workspace, run_id(datetime.now(UTC)))
+
+
+def plan_resume(request: ResumeRequest) -> Plan | RunResult:
+    """Look up all that a run needs to go on; its result, where it has ended. Raises UsageError, Denied and what `plan` does."""
+    from orchestrator.runs.journal import FILE_NAME, read_ends
+    from orchestrator.runs.past import RESUMABLE
+    from orchestrator.runs.results import result_of
+    from orchestrator.runs.resuming import checked_answers, read_record
+
+    workspace = existing_workspace(request.workspace)
+    folder = find_run(workspace, request.run)
+    last = read_ends(folder / FILE_NAME)[1]
+    if last is not None and last.event == "run_finished" and last.fields["status"] not in RESUMABLE:
+        return result_of(folder.name, last.fields)
+    record = read_record(folder)
+    by_asker = Backends(workspace).approves_by_asker
+    answers = checked_answers(record, request.answers, request.approve, request.deny, by_asker=by_asker)
+    record.answers |= answers
+    planned = _planned_again(record, workspace, folder.name, accepts_prices=request.accepts_prices)
+    return replace(planned, answers=answers)
+
+
+def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
+    """Look up all that it takes to replay a finished run. Raises UsageError for one that is not finished."""
+    from orchestrator.runs.journal import FILE_NAME, read_ends
+    from orchestrator.runs.past import RESUMABLE
+    from orchestrator.runs.resuming import read_record
+
+    place = existing_workspace(workspace)
+    folder = find_run(place, run)
+    last = read_ends(folder / FILE_NAME)[1]
+    if last is None or last.event != "run_finished" or last.fields["status"] in RESUMABLE:
+        raise UsageError(
+            f"run `{folder.name}` has not ended yet, so there is nothing to compare with",
+            hint=f"`orchestrate resume {folder.name}` goes on with it",
+        )
+    return replace(_planned_again(read_record(folder), place, folder.name), rehearses=True)
+
+
+async def rehearse(
+    planned: Plan, *, listen: Callable[[Event], None] | None = None
+) -> tuple[RunResult, list[Difference]]:
+    """Replay a run: what it came to, and where that is not what it was."""
+    from orchestrator.runs.engine import Engine
+    from orchestrator.runs.opening import open_parts
+    from orchestrator.runs.rehearsal import Rehearsal
+
+    environment = environment_factory(planned.environment)()
+    async with open_parts(planned, environment, listen=listen) as parts:
+        result = await Engine(parts, planned.inputs, strategy=planned.strategy).run({}, {})
+        assert isinstance(parts.journal, Rehearsal)
+        return result, parts.journal.differences
+
+
+def _planned_again(record: Record, workspace: Workspace, run: str, *, accepts_prices: bool = False) -> Plan:
+    """The plan of a run that has a record."""
+    header = record.header
+    workflow = parse_workflow(header["source"], Path(header["path"]))
+    names = header["models"]
+    again = RunRequest(
+        workflow.path, record.inputs, model=names["root"], sub_model=names["sub"],
+        strategy=header["strategy"], environment=header["environment"], budget=header["budget"],
+        accepts_prices=accepts_prices or header["accepts_prices"],
+    )  # fmt: skip
+    planned = replace(_planned(again, workflow, workspace, run), resumes=True)
+    return replace(planned, warnings=(*planned.warnings, *_changes(header, planned)))
+
+
+def _changes(header: Mapping[str, Any], planned: Plan) -> Iterator[Problem]:
+    """Warnings of what is not as it was when the run began."""
+    path = planned.workflow.path
+    try:
+        changed = load_workflow(path).version != header["version"]
+    except DocumentError:
+        changed = True
+    if changed:
+        said = "the file was changed since the run began: the run goes on as it began"
+        yield Problem(str(path), 0, said, severity="warning")
+    for skill in planned.skills:
+        if header["skills"].get(skill.name, skill.version) != skill.version:
+            said = (
+                "the skill was changed since the run began: calls that are not made yet use it as it is now"
+            )
+            yield Problem(str(skill.folder), 0, said, severity="warning")
+
+
+def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run: str) -> Plan:
     catalog = open_catalog(workspace)
     problems = workflow_problems(workflow, catalog, NAMES, strict=request.strict)
     if any(problem.severity == "error" for problem in problems):
@@ -138,11 +264,15 @@ def plan(request: RunRequest) -> Plan:
     except ModelUnavailable as error:
         odd = "".join(f"\n{one}" for one in (*reach.warnings, *workflow.warnings))  # one of them may be why
         raise ModelUnavailable(str(error), hint=reach.configurable() + odd) from None
-    inputs = located(
-        workflow.inputs, read_inputs(workflow, request.inputs, request.typed), workspace.root, Path.cwd()
-    )
+    missing = missing_inputs(workflow, request.inputs, request.typed)
+    try:
+        given = read_inputs(workflow, request.inputs, request.typed, missing)
+    except InputError:
+        read_inputs(workflow, request.inputs, request.typed)  # names those that are missing too
+        raise
+    inputs = located(workflow.inputs, given, workspace.root, Path.cwd())
     return Plan(
-        run=run_id(datetime.now(UTC)),
+        run=run,
         workflow=workflow,
         workspace=workspace,
         inputs=inputs,
@@ -158,10 +288,12 @@ def plan(request: RunRequest) -> Plan:
         accepts_prices=request.accepts_prices,
         keeps_replies=reach.keeps_replies,
         strategy=request.strategy,
+        budget=dict(request.budget),
+        missing=missing,
         warnings=(
             *workflow.warnings,
             *problems,
-            *_unmatched(workflow, inputs, workspace),
+            *(_unmatched(workflow, inputs, workspace) if not missing else ()),
             *reach.warnings,
             *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),
@@ -191,22 +323,28 @@ async def execute(
     planned: Plan,
     *,
     listen: Callable[[Event], None] | None = None,
-    ask: Callable[[Approval], Awaitable[bool]] | None = None,
+    person: Callable[[Need], Awaitable[Any]] | None = None,
 ) -> RunResult:
-    """Run what was planned. `listen` hears every event; `ask` puts a question to a person.
+    """Run what was planned. `listen` hears every event; `person` is somebody to put questions to.
 
     Raises EnvironmentUnavailable, ModelUnavailable and WorkspaceError before the run begins; after that the result
     says it all.
     """
     # Imported here, so that planning, checking and listing need no workers.
     from orchestrator.runs.engine import Engine
-    from orchestrator.runs.opening import open_parts
+    from orchestrator.runs.opening import begun, open_parts
+    from orchestrator.runs.results import result_of
 
+    if planned.missing:
+        return begun(planned, _header(planned, ()), listen=listen)
     environment = environment_factory(planned.environment)()
     prepare_models(planned)
-    async with open_parts(planned, environment, listen=listen, ask=ask) as parts:
+    async with open_parts(planned, environment, listen=listen, person=person) as parts:
+        past = parts.journal.past
+        if past.finished is not None and past.is_over:  # another process was quicker
+            return result_of(planned.run, past.finished)
         engine = Engine(parts, planned.inputs, strategy=planned.strategy)
-        result = await engine.run(_header(planned, environment))
+        result = await engine.run(_header(planned, environment.covers), planned.answers)
         parts.usage.tallies()  # publishes what this run added: readers of skill-usage.json find it there
         return result
 
@@ -278,15 +416,22 @@ def environment_factory(name: str) -> Callable[[], Environment]:
     return factory
 
 
-def _header(planned: Plan, environment: Environment) -> dict[str, Any]:
+def _header(planned: Plan, covers: Iterable[str]) -> dict[str, Any]:
+    """What is on record of how a run began: enough to go on with it, whatever becomes of its files."""
     return {
         "workflow": planned.workflow.name,
         "path": str(planned.workflow.path.absolute()),
         "version": planned.workflow.version,
         "environment": planned.environment,
-        "covers": environment.covers,
+        "covers": covers,
         "limits": {name: getattr(planned.limits, name) for name in Limits.__dataclass_fields__},
         "strategies": list(planned.strategies),
         "models": {"root": planned.models.root, "sub": planned.models.sub},
         "skills": {skill.name: skill.version for skill in planned.skills},
+        "source": planned.workflow.source,
+        "inputs": planned.inputs,
+        "budget": planned.budget,
+        "strategy": planned.strategy,
+        "accepts_prices": planned.accepts_prices,
+        "seed": secrets.randbits(64),
     }

@@ -49,6 +49,11 @@ class Backends:
         """Whether replies are kept and taken in later runs."""
         return self._settings is not None and bool(self._settings.cache.get("replies"))
 
+    @property
+    def approves_by_asker(self) -> bool:
+        """Whether the process that asked for an approval, or the run itself, may give it."""
+        return self._settings is not None and bool(self._settings.approvals.get("by_asker"))
+
     def configurable(self) -> str:
         """What to do where no model is configured."""
         from orchestrator.models.names import configurable

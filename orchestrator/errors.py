@@ -15,6 +15,8 @@
     │   └── WorkerLost               a worker ended while it was asked something
     └── PolicyError          the run may not go on
         ├── BudgetExhausted  a limit is reached: exit 4
+        ├── Suspended        it waits for answers: exit 3
+        ├── Unrepeatable     a replay asks for what was not done before
         └── Denied           not allowed: exit 5
 
 A cell's own exception is no member: it is text in an observation, and never ends the run.
@@ -25,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.values import CallOutcome, Problem
 
@@ -204,6 +206,20 @@ class BudgetExhausted(PolicyError):
         )
         self.limit, self.spent, self.allowed = limit, spent, allowed
         self.partial = partial
+
+
+class Suspended(PolicyError):
+    """The run waits for answers: `needs` as the envelope has them."""
+
+    exit_code = 3
+
+    def __init__(self, needs: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"waits for {len(needs)} answer{'s' * (len(needs) != 1)}")
+        self.needs = tuple(needs)
+
+
+class Unrepeatable(PolicyError):
+    """A replay came to something that the run did not do: it is not done now either."""
 
 
 class Denied(PolicyError):

@@ -59,7 +59,7 @@ def parse_workflow(text: str, path: Path, *, strict: bool = False) -> Workflow:
     )
     if workflow is None or found.has_errors:
         raise DocumentError(found.problems)
-    return workflow
+    return replace(workflow, source=text)
 
 
 _SAVE_AS_UTF8 = "a workflow is a Markdown file in UTF-8"

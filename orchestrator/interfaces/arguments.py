@@ -19,7 +19,7 @@ EXIT_CODES = (
     (0, "answered, and all checks passed"),
     (1, "no answer, or a check failed"),
     (2, "bad usage or an invalid file"),
-    (3, "suspended: it waits for a person"),
+    (3, "suspended: it waits for answers"),
     (4, "budget exhausted; a partial answer is printed"),
     (5, "denied by policy"),
     (69, "no model or environment available"),
@@ -48,6 +48,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"orchestrate {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
     _add_run(commands)
+    _add_again(commands)
     _add_documents(commands)
     _add_record(commands)
     _add_workspace(commands)
@@ -148,6 +149,9 @@ def _add_run(commands: Commands[Parser]) -> None:
         "--environment", metavar="E", help="where cells and skills run (see `orchestrate doctor`)"
     )
     run.add_argument("--yes", action="store_true", help="accept the price of many model calls at once")
+    run.add_argument(
+        "--detach", action="store_true", help="print the run's id and let it go on apart from this process"
+    )
     run.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
     run.add_argument("--strict", action="store_true", help="treat warnings about the workflow as errors")
     _in_workspace(run)
@@ -170,6 +174,38 @@ def _add_documents(commands: Commands[Parser]) -> None:
         "names", nargs="*", metavar="NAME", help="of skills to show or to test (all that have examples)"
     )
     _in_workspace(skills)
+
+
+def _add_again(commands: Commands[Parser]) -> None:
+    resume = _command(
+        commands, "resume", "resume", "go on with a run that crashed, was stopped, or waits for answers"
+    )
+    _run_word(resume)
+    resume.add_argument("--answers", metavar="FILE", help="JSON: {need's id: answer}; - is stdin")
+    resume.add_argument(
+        "--approve", metavar="ID", nargs="+", action="extend", default=[], help="agree to what a need asks"
+    )
+    resume.add_argument(
+        "--deny", metavar="ID", nargs="+", action="extend", default=[], help="do not agree to it"
+    )
+    resume.add_argument("--yes", action="store_true", help="accept the price of many model calls at once")
+    _in_workspace(resume)
+    replay = _command(
+        commands,
+        "replay",
+        "replay",
+        "run a finished run's cells again, with no model and no skill, and compare",
+    )
+    _run_word(replay)
+    _in_workspace(replay)
+    stop = _command(commands, "stop", "stop", "stop runs that go on, with their state saved")
+    stop.add_argument("run", metavar="RUN", nargs="?", help="a run id, or the start or end of one")
+    stop.add_argument("--all", action="store_true", help="every run of the workspace")
+    _in_workspace(stop)
+
+
+def _run_word(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run id, the start or end of one, or `latest`")
 
 
 def _add_record(commands: Commands[Parser]) -> None:

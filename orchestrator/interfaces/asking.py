@@ -7,37 +7,73 @@ import json
 import os
 import sys
 import termios
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.runs.inputs import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from orchestrator.interfaces.console import View
-    from orchestrator.runs.parts import Approval
+    from orchestrator.runs.desk import Need
+    from orchestrator.runs.plan import Plan
 
 
-def asker(view: View) -> Callable[[Approval], Awaitable[bool]] | None:
-    """What puts approvals to the person at the terminal, one at a time; None where nobody is there."""
+def asker(view: View) -> Callable[[Need], Awaitable[Any]] | None:
+    """What puts needs to the person at the terminal, one at a time; None where nobody is there."""
     if not (is_terminal(sys.stderr) and sys.stdin.isatty()):
         return None
     one_at_a_time = asyncio.Lock()
 
-    async def ask(approval: Approval) -> bool:
+    async def ask(need: Need) -> Any:
         async with one_at_a_time:
             with view.paused():
-                say(f"\n{clean(approval.prompt)}")
-                if approval.arguments:
-                    say(clean(json.dumps(approval.arguments, indent=2, ensure_ascii=False, default=str)))
-                sys.stderr.flush()
-                # What was typed before this question was seen is no answer to it.
-                termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-                sys.stderr.write("allow it? [y/N] ")
-                sys.stderr.flush()
-                return (await _typed_line()).strip().lower() in ("y", "yes")
+                say(f"\n{clean(need.prompt)}")
+                if arguments := need.fields.get("arguments"):
+                    say(clean(json.dumps(arguments, indent=2, ensure_ascii=False, default=str)))
+                if need.kind == "approval":
+                    return (await _typed("allow it? [y/N] ")).lower() in ("y", "yes")
+                return await _settled()
 
     return ask
+
+
+def asked_inputs(planned: Plan) -> dict[str, str]:
+    """What the person at the terminal types for each input that is missing."""
+    typed = {}
+    properties = planned.workflow.inputs.get("properties", {})
+    for name in planned.missing:
+        said = properties.get(name, {}).get("description", "")
+        if said:
+            say(clean(said))
+        sys.stderr.write(f"{name}: ")
+        sys.stderr.flush()
+        typed[name] = sys.stdin.readline().rstrip("\n")
+    return typed
+
+
+async def _settled() -> Any:
+    """What the person says of a call that is in doubt."""
+    while True:
+        word = (await _typed("do it (again)? [retry / done] ")).lower()
+        if word == "retry":
+            return word
+        if word == "done":
+            value = await _typed("its value as JSON [null]: ")
+            try:
+                return {"done": read_json(value or "null")}
+            except ValueError as error:
+                say(f"that is no JSON: {error}")
+
+
+async def _typed(question: str) -> str:
+    """A line that is typed after this question was seen: what was typed before is no answer to it."""
+    sys.stderr.flush()
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return (await _typed_line()).strip()
 
 
 async def _typed_line() -> str:

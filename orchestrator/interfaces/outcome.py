@@ -58,7 +58,7 @@ def print_interrupted(planned: Plan, tree: Tree, *, as_object: bool) -> None:
     if as_object:
         fields = tree.finished or finished_fields(RunResult("interrupted", None, planned.run))
         show(as_json(_result_object(planned.run, fields)))
-    say(f"interrupted\n  orchestrate show {planned.run}")
+    say(f"interrupted\n  orchestrate show {planned.run}\n  orchestrate resume {planned.run}")
 
 
 def _result_object(run: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +80,25 @@ def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
         say(f"error: {clean(result.message)}")
     say(_ending(result, tree, _unpriced(tree, planned)))
     folder = planned.workspace.runs / result.run
-    say(f"record: {clean(str(folder))}\n  orchestrate show {result.run}")
+    again = f"\n  orchestrate resume {result.run}" if result.status == "error" else ""
+    say(f"record: {clean(str(folder))}\n  orchestrate show {result.run}{again}")
+
+
+def say_needs(result: RunResult, planned: Plan) -> None:
+    """Print what a run waits for, and how it is answered."""
+    width = columns(sys.stderr)
+    kinds = {need["kind"] for need in result.needs}
+    say(f"suspended: it waits for {plural(len(result.needs), 'answer')}")
+    for need in result.needs[:MAX_NAMED]:
+        line = f"  {need['id']}  {need['kind']}: {clean(need['prompt'])}"
+        say(line if len(line) <= width else line[: width - 1] + "…")
+    if len(result.needs) > MAX_NAMED:
+        say(f"  … and {len(result.needs) - MAX_NAMED} more; `orchestrate status {result.run} --json` has all")
+    if "approval" in kinds:
+        say(f"  orchestrate resume {result.run} --approve ID   (or --deny ID)")
+    if kinds - {"approval"}:
+        say(f'  orchestrate resume {result.run} --answers FILE   (JSON: {{"ID": answer, ...}}; - is stdin)')
+    say(f"record: {clean(str(planned.workspace.runs / result.run))}")
 
 
 def _unpriced(tree: Tree, planned: Plan) -> list[str]:

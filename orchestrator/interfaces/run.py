@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from orchestrator.app import DEFAULT_ENVIRONMENT, RunRequest, execute, find_workflow, plan
+from orchestrator.app import DEFAULT_ENVIRONMENT, RunRequest, find_workflow, plan
 from orchestrator.environments.confined import Confined
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.arguments import build_parser, command_names
-from orchestrator.interfaces.asking import asker
-from orchestrator.interfaces.console import view_for_stderr
-from orchestrator.interfaces.outcome import (
-    print_answer,
-    print_interrupted,
-    print_plan,
-    say_ending,
-    say_warnings,
-)
-from orchestrator.interfaces.stopping import Stop
-from orchestrator.interfaces.terminal import clean, say
+from orchestrator.interfaces.asking import asked_inputs
+from orchestrator.interfaces.outcome import print_plan, say_warnings
+from orchestrator.interfaces.running import run_planned
+from orchestrator.interfaces.terminal import clean, is_terminal, say
 from orchestrator.runs.inputs import read_json
 from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-
-    from orchestrator.app import Plan
-    from orchestrator.interfaces.console import View
-    from orchestrator.values import RunResult
-
-REFRESH_S = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
     """Run a workflow; the value is the exit code."""
     request = _request(args)
-    if not args.dry_run and (request.environment or DEFAULT_ENVIRONMENT) == Confined.name:
+    if not args.dry_run and not args.detach and (request.environment or DEFAULT_ENVIRONMENT) == Confined.name:
         Confined.warm()  # it starts while the workflow is read, which takes about as long
     if args.workspace and not (new := expanded_path(args.workspace).absolute()).exists():
         say(f"warning: there is no folder `{clean(str(new))}` yet: it is made when the run writes its record")
     planned = plan(request)
     say_warnings(planned.warnings)
     if args.dry_run:
+        if planned.missing:
+            raise UsageError(
+                f"inputs that nobody gave: {', '.join(planned.missing)}",
+                hint="give them as `--input name=value`",
+            )
         print_plan(planned, as_object=args.json)
         return 0
-    return _run(planned, as_object=args.json)
+    if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():
+        typed = {**request.typed, **asked_inputs(planned)}
+        planned = plan(replace(request, typed=typed))
+    if args.detach:
+        from orchestrator.interfaces.detaching import detach
+
+        return detach(planned, as_object=args.json)
+    return run_planned(planned, as_object=args.json)
 
 
 def _request(args: argparse.Namespace) -> RunRequest:
@@ -129,36 +127,3 @@ def _neither_command_nor_file(word: str) -> NoReturn:
         f"`{word}` is neither a command nor a file",
         hint=f"did you mean {' or '.join(close)}?" if close else f"the commands are: {', '.join(known)}",
     )
-
-
-def _run(planned: Plan, *, as_object: bool) -> int:
-    stopped = Stop()
-    with view_for_stderr() as view:
-        try:
-            result = asyncio.run(_watched(planned, view, stopped))
-        except asyncio.CancelledError:
-            result = None
-        finally:
-            stopped.stand_down()
-    if result is None:
-        print_interrupted(planned, view.tree, as_object=as_object)
-        return 128 + stopped.signum
-    print_answer(result, as_object=as_object)
-    say_ending(result, view.tree, planned)
-    return result.exit_code
-
-
-async def _watched(planned: Plan, view: View, stopped: Stop) -> RunResult:
-    task = asyncio.create_task(execute(planned, listen=view.listen, ask=asker(view)))
-    stopped.watch(task)
-    drawing = asyncio.create_task(_draw(view.refresh))
-    try:
-        return await task
-    finally:
-        drawing.cancel()
-
-
-async def _draw(refresh: Callable[[], None]) -> None:
-    while True:
-        refresh()
-        await asyncio.sleep(REFRESH_S)

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.interfaces.terminal import as_json, clean, columns, duration, plural, say, show, table
-from orchestrator.runs.history import find_run, list_runs, run_info
+from orchestrator.interfaces.terminal import (
+    as_json,
+    clean,
+    columns,
+    duration,
+    one_line,
+    plural,
+    say,
+    show,
+    table,
+)
+from orchestrator.runs.history import find_run, list_runs, result_of_run, run_info, spent_of_run
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from orchestrator.runs.history import RunInfo
-    from orchestrator.workspace import Workspace
 
 N_SHOWN = 20
-"""Runs in the table that people read; `--json` has all."""
+N_NEEDS = 10
+"""Runs in the table that people read, and needs of one; `--json` has all."""
 
 
 def run(args: argparse.Namespace) -> int:
     """Print runs, newest first; the value is the exit code."""
     workspace = existing_workspace(args.workspace)
     if args.run:
-        return _one(run_info(find_run(workspace, args.run)), workspace, as_object=args.json)
+        return _one(find_run(workspace, args.run), as_object=args.json)
     runs = list_runs(workspace)
     if args.json:
         show(as_json([_object(info) for info in runs]))
@@ -45,9 +57,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _one(info: RunInfo, workspace: Workspace, *, as_object: bool) -> int:
+def _one(folder: Path, *, as_object: bool) -> int:
+    info = run_info(folder)
+    if info.status in ("running", "crashed"):
+        usage = spent_of_run(folder)
+        if info.status == "running":
+            usage["seconds"] = max(usage["seconds"], _since(info.started))
+        info = replace(info, usage=usage)
     if as_object:
-        show(as_json(_object(info)))
+        show(as_json(_whole_object(folder, info)))
         return 0
     usage = info.usage
     show(f"{info.run}  {info.status}  {clean(info.workflow)}")
@@ -56,8 +74,32 @@ def _one(info: RunInfo, workspace: Workspace, *, as_object: bool) -> int:
     )
     if info.message:
         show(clean(info.message))
-    show(f"record: {clean(str(workspace.runs / info.run))}\n  orchestrate show {info.run}")
+    for need in info.needs[:N_NEEDS]:
+        show(one_line(f"  {need['id']}  {need['kind']}: {need['prompt']}", columns(sys.stdout)))
+    if len(info.needs) > N_NEEDS:
+        show(f"  … and {len(info.needs) - N_NEEDS} more; --json lists all")
+    again = info.status in ("crashed", "suspended", "interrupted", "error")
+    resume = f"\n  orchestrate resume {info.run}" if again else ""
+    show(f"record: {clean(str(folder))}\n  orchestrate show {info.run}{resume}")
     return 0
+
+
+def _whole_object(folder: Path, info: RunInfo) -> dict[str, Any]:
+    """What `--json` says of one run: also its needs, and its result once it has ended."""
+    result = result_of_run(folder) or {}
+    names = ("answer", "strategy", "checks", "attempts", "message", "exit_code")
+    return {
+        **_object(info),
+        "needs": list(info.needs),
+        **{name: result[name] for name in names if name in result},
+    }
+
+
+def _since(at: str) -> float:
+    try:
+        return round((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds(), 3)
+    except ValueError:
+        return 0.0
 
 
 def _object(info: RunInfo) -> dict[str, Any]:

@@ -24,7 +24,7 @@ WINDOW_TOKENS = 128_000
 MAX_TOKENS = 8_192
 """Where neither the settings nor the price table say anything."""
 
-Backend = Literal["chat", "litellm", "command", "recorded", "factory"]
+Backend = Literal["chat", "litellm", "command", "host", "recorded", "factory"]
 
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*")
 
@@ -146,6 +146,7 @@ def configurable(settings: Settings) -> str:
         "  openai/gpt-5-mini, anthropic/claude-sonnet-4-5, gemini/gemini-2.5-flash, ...   with the provider's key in its variable\n"
         "  ollama/NAME, lm_studio/NAME, hosted_vllm/NAME                                 a model on a machine of yours\n"
         "  command:NAME                                                                  a program, as [commands.NAME] says\n"
+        "  host                                                                          the agent that calls: see `docs/guides/host-model.md`\n"
         "  recorded:FILE                                                                 replies from a file or an earlier run"
         f"{aliases}"
     )
@@ -158,7 +159,7 @@ def _plain(
     if not text.strip() or text.endswith(":") or (text.endswith("/") and kind != "recorded"):
         raise UsageError(f"the model `{text}` has no name", hint=configurable(settings))
     if text == "host":
-        raise ModelUnavailable("`host` as a model is not available yet", hint=configurable(settings))
+        return replace(_target(name, "host", text, own, retries=0), usd_in=0.0, usd_out=0.0)
     if colon and kind == "recorded":
         return _target(name, "recorded", rest, own, retries=0)
     if colon and kind == "command":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST = 1e15
 """No number in the file is larger: what is, is a slip, and would not do as a float."""
 
-TABLES = ("models", "commands", "fan_out", "cache", "executor")
+TABLES = ("models", "commands", "fan_out", "cache", "approvals", "executor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class Settings:
     commands: Mapping[str, CommandSettings] = field(default_factory=dict)
     fan_out: Mapping[str, Any] = field(default_factory=dict)
     cache: Mapping[str, Any] = field(default_factory=dict)
+    approvals: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
@@ -93,6 +94,7 @@ def load_settings(*paths: Path) -> Settings:
                 {**settings.commands, **found.commands},
                 {**settings.fan_out, **found.fan_out},
                 {**settings.cache, **found.cache},
+                {**settings.approvals, **found.approvals},
                 {**settings.executor, **found.executor},
                 (*settings.warnings, *found.warnings),
             )
@@ -137,11 +139,11 @@ class _Reader:
         commands = {name: replace(one, argv=self._located(one.argv)) for name, one in commands.items()}
         fan_out = self._table(tables.get("fan_out", {}), _FAN_OUT, ("fan_out",))
         cache = self._table(tables.get("cache", {}), _CACHE, ("cache",))
+        approvals = self._table(tables.get("approvals", {}), _APPROVALS, ("approvals",))
         executor = tables.get("executor", {})
         warnings = tuple(problem for problem in self.problems if problem.severity == "warning")
-        return Settings(
-            models, commands, fan_out, cache, executor if isinstance(executor, dict) else {}, warnings
-        )
+        executor = executor if isinstance(executor, dict) else {}
+        return Settings(models, commands, fan_out, cache, approvals, executor, warnings)
 
     def _located(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A program that is given as a path is looked for from the file's folder: it runs in an empty one."""
@@ -325,6 +327,7 @@ _COMMAND = {
 }
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
+_APPROVALS = {"by_asker": _CACHE["replies"]}
 _EXAMPLES = {"model": 'model = "openai/gpt-5-mini"', "argv": 'argv = ["claude", "-p"]'}
 
 
@@ -335,6 +338,7 @@ def known_keys() -> Iterator[tuple[str, str]]:
         ("commands.NAME", _COMMAND),
         ("fan_out", _FAN_OUT),
         ("cache", _CACHE),
+        ("approvals", _APPROVALS),
     ):
         for key in kinds:
             yield table, key

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BudgetExhausted
+from orchestrator.models.model import Message
 from orchestrator.runs import results
 from orchestrator.runs.checks import Checker, schema_results
 from orchestrator.runs.prompting import Brief, opening, task_text
@@ -100,9 +101,11 @@ class Attempt:
         failed = next((result for result in results if not result.passed), None)
         if failed is None:
             return observation
-        self._task.parts.journal.append(
-            "check", self._task.server.call.id, name=failed.name, passed=False, message=failed.message
-        )
+        call = self._task.server.call
+        if call.tape.take("check", name=failed.name, passed=False) is None:
+            self._task.parts.journal.append(
+                "check", call.id, name=failed.name, passed=False, message=failed.message
+            )
         problem = f"the answer does not meet its schema: {failed.message}"
         text = f"{observation.text}\nYour answer was not taken: {problem}. Correct it and call FINAL again."
         return Observation(text, problem)
@@ -112,11 +115,19 @@ class Attempt:
         if self._name == "rlm":
             repl.warm()  # the worker starts while the model is asked
             model = server.rights.models.root or ""
-            return Rlm(ModelSeat(task.parts, server.call, repl, model, server.slot), opening(self._brief()))
-        task.parts.journal.append("iteration", server.call.id, strategy=self._name, iteration=1)
+            seat = ModelSeat(task.parts, server.call, repl, model, server.slot)
+            return Rlm(seat, self._told_opening() or opening(self._brief()))
+        if server.call.tape.take("iteration", strategy=self._name, iteration=1) is None:
+            task.parts.journal.append("iteration", server.call.id, strategy=self._name, iteration=1)
         if self._document is not None:
             return Written(self._name, self._document.cells, goes_on=False)
         return Written(self._name, task.workflow.cells)
+
+    def _told_opening(self) -> list[Message]:
+        """The messages that the model was first shown, where this attempt is on record: what is left has changed."""
+        step = self._task.server.call.tape.next("iteration", strategy="rlm", iteration=1)
+        told = step.event.fields.get("messages", ()) if step else ()
+        return [Message(one["role"], one["content"]) for one in told]
 
     def _variables(self) -> dict[str, Any]:
         task = self._task

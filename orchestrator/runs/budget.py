@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import BudgetExhausted
+from orchestrator.runs.amount import Amount
 from orchestrator.runs.slots import Slot, Slots
 from orchestrator.values import Limits, Usage
 
@@ -30,27 +31,6 @@ MIN_REPLY_TOKENS = 256
 """A request whose reply would have to be shorter than this to fit is refused."""
 
 Counted = Literal["calls", "tokens", "usd"]
-
-
-@dataclass(slots=True)
-class Amount:
-    """Model requests, their tokens, and what they cost."""
-
-    calls: int = 0
-    tokens: int = 0
-    usd: float = 0.0
-
-    def add(self, other: Amount) -> None:
-        """Count the other in."""
-        self.calls += other.calls
-        self.tokens += other.tokens
-        self.usd += other.usd
-
-    def take(self, other: Amount) -> None:
-        """Count the other out."""
-        self.calls -= other.calls
-        self.tokens -= other.tokens
-        self.usd -= other.usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +78,12 @@ class Ledger:
     would fit if all that is reserved came to nothing.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, spent: Amount | None = None, seconds: float = 0.0) -> None:
         self.limits = limits
-        self.spent = Amount()
+        self.spent = spent or Amount()  # also by the processes that had the run before
         self._reserved = Amount()
         self._waiting: list[tuple[Estimate, asyncio.Future[Reservation]]] = []
-        self._started = time.monotonic()
+        self._started = time.monotonic() - seconds
         self._stopped_at = 0.0
         self._n_stops = 0
         self._scope: asyncio.Timeout | None = None
@@ -125,7 +105,7 @@ class Ledger:
     async def deadline(self) -> AsyncIterator[None]:
         """The section that the whole run is. Raises BudgetExhausted when its time is over."""
         try:
-            async with asyncio.timeout(self.limits.seconds) as self._scope:
+            async with asyncio.timeout(self.seconds_left()) as self._scope:
                 yield
         except TimeoutError:
             if self._scope is None or not self._scope.expired():
@@ -151,6 +131,11 @@ class Ledger:
         if self._scope is not None and self.limits.seconds is not None and not self._scope.expired():
             now = asyncio.get_running_loop().time()
             self._scope.reschedule(None if left_s is None else now + left_s)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run's time has ended it."""
+        return self._scope is not None and self._scope.expired()
 
     def seconds_left(self) -> float | None:
         """Wall time that is left; None where the budget sets no limit."""

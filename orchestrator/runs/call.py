@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import CallError, SkillError
-from orchestrator.runs.budget import Amount
+from orchestrator.runs.amount import Amount
+from orchestrator.runs.context import recorded
+from orchestrator.runs.past import Tape, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from orchestrator.runs.past import Claims, Past, Told
 
 Kind = Literal["root", "skill", "llm", "rlm", "memory", "approval"]
 
@@ -30,6 +34,16 @@ class Call:
     tokens_out: int = field(default=0, repr=False)
     model: str = ""  # that answered it, of an llm call
     n_children: int = field(default=0, repr=False)
+    past: Past | None = field(default=None, repr=False)
+    told: Told | None = field(
+        default=None, repr=False
+    )  # what the record says of it, of a call that is made again
+    stage: int = field(default=0, repr=False)  # which stretch of it is under way
+    claims: Claims | None = field(default=None, repr=False)  # calls on record of this stretch
+    tape: Tape = field(default_factory=Tape, repr=False)  # what it did by itself, where it is made again
+    cell: int = field(default=0, repr=False)  # the number of its cell that runs
+    n_posed: int = field(default=0, repr=False)  # questions to a host that is the model
+    n_asked: int = field(default=0, repr=False)  # requests of its cell that are being served
 
     @property
     def depth(self) -> int:
@@ -37,9 +51,42 @@ class Call:
         return self.id.count(".")
 
     def child(self, kind: Kind, name: str, arguments: Any) -> Call:
-        """The next call that this one makes."""
-        self.n_children += 1
-        return Call(f"{self.id}.{self.n_children}", kind, name, arguments, self)
+        """The next call that this one makes; where it is made again, with the id that it had."""
+        told = None
+        if self.claims is not None:
+            told = self.claims.take(kind, name, canonical(recorded(arguments)))
+        if told is None:
+            self.n_children += 1
+            return Call(f"{self.id}.{self.n_children}", kind, name, arguments, self, past=self.past)
+        return Call(told.id, kind, name, arguments, self, past=self.past, told=told).again()
+
+    def again(self) -> Call:
+        """This call, ready to be made once more: it finds what the record has of its children."""
+        if self.past is not None:
+            self.tape = self.past.tape(self.id)
+            self.n_children = self.past.n_children(self.id)
+            self.enter(self.stage)
+        return self
+
+    def enter(self, stage: int, *, is_whole: bool = False) -> None:
+        """Begin a stretch: `is_whole` where it is run again from one end to the other."""
+        self.stage = stage
+        if self.past is not None:
+            self.claims = self.past.claims(self.id, stage, is_whole=is_whole)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is on record as ended, and need not be made: where all is done again, one without cells of its own."""
+        if self.told is None or not self.told.is_finished:
+            return False
+        return self.past is None or not self.past.whole or self.tape.is_empty
+
+    def repeat(self, told: Told) -> None:
+        """Count in what it cost when it was made."""
+        fields = told.fields or {}
+        spent = Amount(fields.get("calls", 0), fields.get("tokens", 0), fields.get("usd", 0.0))
+        self.charge(spent, fields.get("tokens_in", 0), fields.get("tokens_out", 0))
+        self.model, self.printed = fields.get("model", ""), fields.get("printed", "")
 
     def charge(self, spent: Amount, tokens_in: int, tokens_out: int) -> None:
         """Count a model request in, here and in all calls that wait for this one."""
@@ -81,11 +128,6 @@ class Call:
     def repeats(self, other: Call) -> bool:
         """Whether the other call is the same function with the same arguments."""
         return self.name == other.name and canonical(self.arguments) == canonical(other.arguments)
-
-
-def canonical(value: Any) -> str:
-    """The same text for equal JSON values, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=repr)
 
 
 def described(arguments: Mapping[str, Any], limit: int = 60) -> str:

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.environments.session import uncounted
-from orchestrator.errors import CallError, Denied, SkillError
+from orchestrator.errors import CallError, SkillError
 from orchestrator.runs import by_model, queries, requests, skills
 from orchestrator.runs.batch import all_of
 from orchestrator.runs.call import Call, described
-from orchestrator.runs.parts import Approval, Errand
-from orchestrator.runs.record import on_record
+from orchestrator.runs.context import recorded
+from orchestrator.runs.desk import Need, need_id
+from orchestrator.runs.parts import Errand
+from orchestrator.runs.record import on_record, repeated
 from orchestrator.runs.table import bound
 
 if TYPE_CHECKING:
@@ -46,19 +47,6 @@ QUICK = frozenset(
 )
 """Requests that wait for nobody: to fetch a place again would take longer than they do."""
 
-REPEATED_AT_A_PRICE = frozenset(
-    {
-        "skill_run",
-        "memory_write",
-        "approve",
-        "llm_query",
-        "llm_query_batched",
-        "rlm_query",
-        "rlm_query_batched",
-    }
-)
-"""Requests that change something, or cost something, each time they are served."""
-
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -80,10 +68,14 @@ class Server:
         serve = _SERVED.get(fn)
         if serve is None:
             raise CallError(f"there is no `{fn:.60}` to call", kind="invalid", error_kind="request")
-        if self.slot is None or fn in QUICK:
-            return await serve(self, arguments)
-        async with self.slot.lent():
-            return await serve(self, arguments)
+        self.call.n_asked += 1
+        try:
+            if self.slot is None or fn in QUICK:
+                return await serve(self, arguments)
+            async with self.slot.lent():
+                return await serve(self, arguments)
+        finally:
+            self.call.n_asked -= 1
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
@@ -93,17 +85,6 @@ class Server:
         else:
             async with self.slot.lent():
                 yield
-
-    def may_change_the_world(self, fn: str, arguments: Request) -> bool:
-        """Whether serving this request twice could do something twice."""
-        if fn not in ("skill", "skill_map"):
-            return fn in REPEATED_AT_A_PRICE
-        try:
-            asked = requests.skill_request(arguments)
-            function = _function(self._find(asked.skill), asked.function)
-        except CallError:
-            return False  # it is refused
-        return function is None or function.effects == "write"
 
     async def _skill(self, request: Request) -> Any:
         asked = requests.skill_request(request)
@@ -134,7 +115,7 @@ class Server:
             program = skills.Program(skill, asked.script, [*asked.argv, *options])
             return await skills.run_script(self.parts, self.rights, program)
 
-        return await self._worked(call, skill, asked.script, work, writes=True)
+        return await self._worked(call, skill, asked.script, work, once=True)
 
     async def _prose(self, skill: Skill, arguments: dict[str, Any]) -> Any:
         call = self.call.child("skill", skill.name, arguments)
@@ -155,8 +136,12 @@ class Server:
             value = await self._run(call, skill, function, slot)
             return skills.checked_value(skill, function, value)
 
-        writes = function.effects == "write"
-        return await self._worked(call, skill, function.name, work, writes=writes, asks=function.approval)
+        # What a workflow or a prompt does in the world, it does by calls of its own, each on record.
+        writes = function.effects == "write" and function.kind in ("python", "script")
+        once = writes and not function.idempotent
+        return await self._worked(
+            call, skill, function.name, work, writes=writes, once=once, asks=function.approval
+        )
 
     async def _run(self, call: Call, skill: Skill, function: Function, slot: Slot) -> Any:
         server = self._for_skill(call, skill, slot)
@@ -188,18 +173,21 @@ class Server:
         work: Callable[[Slot], Awaitable[Any]],
         *,
         writes: bool = False,
+        once: bool = False,
         asks: bool = False,
     ) -> Any:
-        """The work's value: allowed, approved, in a slot, on record."""
+        """The work's value: allowed, approved, in a slot, on record. `once`: not to be done twice unasked."""
+        if call.is_settled:
+            return repeated(self.parts, call)
         error = call.refused(self.parts.ledger.limits.depth)
         if error is None and not await self._approved(call, skill, function, asks=asks):
             error = SkillError(f"`{call.name}` was not approved", kind="denied", error_kind="approval")
         if error is not None:
             return await self._refused(call, skill, error)
         async with self.parts.ledger.slot(call.depth) as slot:
-            if writes:
+            if writes or once:
                 self.parts.journal.sync()
-            return await on_record(self.parts, call, lambda: work(slot), skill=skill)
+            return await on_record(self.parts, call, lambda: work(slot), skill=skill, once=once)
 
     async def _refused(self, call: Call, skill: Skill, error: CallError) -> Any:
         async def refuse() -> Any:
@@ -214,25 +202,19 @@ class Server:
         if not asks and not patterns.intersection(self.rights.approvals):
             return True
         prompt = f"Run {call.name}({described(call.arguments)})?"
-        return await self.asked(Approval(prompt, call.name, call.arguments))
+        return await self.asked(prompt, call.name, call.arguments)
 
     async def _approve(self, request: Request) -> bool:
-        return await self.asked(Approval(requests.part(request, "prompt", str), None, request.get("items")))
+        return await self.asked(requests.part(request, "prompt", str), "approve", request.get("items"))
 
-    async def asked(self, approval: Approval) -> bool:
-        """Whether a person agrees. Raises Denied where there is nobody to ask."""
-        ask = self.parts.ask
-        question = {"prompt": approval.prompt, "arguments": approval.arguments}
-        call = self.call.child("approval", approval.function or "approve", question)
+    async def asked(self, prompt: str, function: str, arguments: Any) -> bool:
+        """Whether a person agrees, who may have to be waited for."""
+        call = self.call.child("approval", function, {"prompt": prompt, "arguments": arguments})
 
         async def put() -> bool:
-            if ask is None:
-                raise Denied(
-                    f"`{call.name}` waits for a person, and there is nobody to ask: {approval.prompt}",
-                    hint="run it on a terminal",
-                )
-            async with uncounted(), self.parts.ledger.uncounted():
-                return await ask(approval)
+            fields = {"function": function, "arguments": recorded(arguments)}
+            number = need_id(self.parts.journal.run, call.id, "approval")
+            return bool(await self.parts.desk.answer(Need(number, "approval", call.id, prompt, fields)))
 
         agreed: bool = await on_record(self.parts, call, put)
         return agreed
@@ -275,11 +257,22 @@ class Server:
 
     async def _memory(self, name: str, request: Request, work: Callable[[], Any]) -> Any:
         call = self.call.child("memory", f"memory.{name}", request)
-        # In a thread: a search walks all notes, and a write waits for the disk.
-        return await on_record(self.parts, call, lambda: asyncio.to_thread(work))
+
+        async def do() -> Any:
+            # In a thread: a search walks all notes, and a write waits for the disk.
+            async with self.parts.desk.working():
+                return await asyncio.to_thread(work)
+
+        return await on_record(self.parts, call, do, once=bool(request.get("append")))
 
     async def _budget(self, _: Request) -> dict[str, Any]:
-        return self.parts.ledger.left()
+        claims = self.call.claims
+        if claims is not None and (told := claims.note("budget")) is not None:
+            return dict(told)
+        left = self.parts.ledger.left()
+        if claims is None or not claims.is_whole:
+            self.parts.journal.append("noted", self.call.id, fn="budget", value=left)
+        return left
 
     async def _log(self, request: Request) -> None:
         self.parts.journal.tell("log", self.call.id, text=requests.part(request, "text", str))

@@ -34,11 +34,23 @@ class Checker:
         """One result for the output schema, if there is one, and for each check, in order; each journaled at once."""
         results = schema_results(self._workflow.output, answer)
         for result in results:
-            self._journal(result)
+            if self._told(result.name) is None:
+                self._journal(result)
         for check in self._workflow.checks:
-            results.append(await self._one(check, answer))
-            self._journal(results[-1])
+            results.append(self._told(check.name) or await self._made(check, answer))
         return results
+
+    async def _made(self, check: Check, answer: Any) -> CheckResult:
+        result = await self._one(check, answer)
+        self._journal(result)
+        return result
+
+    def _told(self, name: str) -> CheckResult | None:
+        """What the record says of a check."""
+        step = self._server.call.tape.take("check", name=name)
+        if step is None:
+            return None
+        return CheckResult(name, step.event.fields["passed"], step.event.fields.get("message", ""))
 
     def _journal(self, result: CheckResult) -> None:
         self._server.parts.journal.append(

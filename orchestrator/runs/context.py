@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 BY_FILE_BYTES = 1 << 20
 """Texts above this reach a worker as a file that it reads or maps, not through its stream."""
 
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 KEPT_S = 7 * 24 * 3600
 """How long a text is kept that no run uses."""
@@ -93,12 +96,34 @@ def n_bytes(value: Any) -> int:
 def recorded(value: Any) -> Any:
     """The value as the journal holds it: a TextFile stands as its sha256 and size."""
     if isinstance(value, TextFile):
-        return {"$text": value.sha256, "n_bytes": value.n_bytes}
+        place = {"$text": value.sha256, "n_bytes": value.n_bytes}
+        return place | ({"offset": value.offset} if value.offset else {})
     if isinstance(value, list):
         return [recorded(item) for item in value]
     if isinstance(value, dict):
         return {name: recorded(item) for name, item in value.items()}
     return value
+
+
+def restored(value: Any, texts: Path) -> Any:
+    """What `recorded` was given. Raises UsageError for a text that is kept no longer."""
+    if isinstance(value, list):
+        return [restored(item, texts) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if (
+        "$text" in value
+        and value.keys() <= {"$text", "n_bytes", "offset"}
+        and _SHA256.fullmatch(str(value["$text"]))
+    ):
+        path = texts / str(value["$text"])
+        if not path.is_file():
+            raise UsageError(
+                f"the text {value['$text'][:12]} ({value['n_bytes']:,} bytes), which the run goes on with, is gone",
+                hint=f"long texts are kept for {KEPT_S // 86400} days; run the workflow anew",
+            )
+        return TextFile(path, value["n_bytes"], path.name, value.get("offset", 0))
+    return {name: restored(item, texts) for name, item in value.items()}
 
 
 def _found(pattern: str, root: Path) -> list[Path]:

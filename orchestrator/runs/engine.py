@@ -17,6 +17,7 @@ from orchestrator.errors import (
     ModelFailed,
     OrchestratorError,
     SkillError,
+    Suspended,
     UsageError,
     UserError,
     WorkspaceError,
@@ -31,15 +32,16 @@ from orchestrator.runs.context import by_file, load_context, n_bytes, recorded
 from orchestrator.runs.inputs import read_inputs
 from orchestrator.runs.parts import ModelNames, Rights
 from orchestrator.runs.permissions import narrowed, workflow_grants
+from orchestrator.runs.processes import this_process
 from orchestrator.runs.queries import call_error
-from orchestrator.runs.repl import seed_of
+from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.strategies.choose import candidates, document_of, misfit
 from orchestrator.strategies.situation import situation
 from orchestrator.values import Attempt as AttemptValue
 from orchestrator.values import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from orchestrator.documents.types import StrategyDocument
     from orchestrator.runs.parts import Errand, Parts
@@ -57,19 +59,29 @@ class Engine:
         self._tried: list[Tried] = []
         self._partial: Any = None
 
-    async def run(self, header: Mapping[str, Any]) -> RunResult:
-        """Run the workflow; `header` goes into `run_started`. Whatever happens once it began is in the result.
+    async def run(self, header: Mapping[str, Any], answers: Mapping[str, Any]) -> RunResult:
+        """Run the workflow, or go on with it. Whatever happens once it began is in the result.
+
+        `header` goes into `run_started`; of a run that has a record, `answers` go into `resumed`.
 
         Only being cancelled is raised, after the journal has been closed with the status `interrupted`.
         """
         parts = self._parts
-        root = Call("0", "root", parts.workflow.name, self._inputs)
+        past = parts.journal.past
+        root = Call("0", "root", parts.workflow.name, self._inputs, past=past, told=past.told("0")).again()
+        if root.told is not None:
+            root.charge(root.told.lost, root.told.lost.tokens, 0)
         try:
-            parts.journal.append("run_started", root.id, **header, seed=seed_of(parts.journal.run))
+            if past.header:
+                parts.journal.append("resumed", root.id, answers=dict(answers), process=this_process())
+            else:
+                parts.journal.append("run_started", root.id, **header, process=this_process())
             result = await self._within_time(root)
         except asyncio.CancelledError:
             self._finish(root, self._result("interrupted", "interrupted", 130))
             raise
+        except Suspended as suspended:
+            return self._suspend(root, suspended)
         except (OrchestratorError, OSError) as error:
             result = self._ended(error)
         except (
@@ -85,16 +97,37 @@ class Engine:
             inputs = by_file(self._inputs, parts.workspace.texts)
             context = load_context(parts.workflow, inputs, parts.workspace, parts.workspace.texts)
             server = Server(parts, root, parts.allowed, parts.rights, self.solve)
-            parts.journal.append(
-                "call_started", root.id, parent=None, kind=root.kind, name=root.name,
-                arguments=recorded(inputs), depth=0,
-            )  # fmt: skip
-            await self._try_all(Task(server, parts.workflow, inputs, context), self._tried, self._forced)
+            if root.told is None:
+                parts.journal.append(
+                    "call_started", root.id, parent=None, kind=root.kind, name=root.name,
+                    arguments=recorded(inputs), depth=0,
+                )  # fmt: skip
+            task = Task(server, parts.workflow, inputs, context)
+            await self._unless_it_waits(self._try_all(task, self._tried, self._forced))
         best = self._tried[-1]
         if best.succeeded:
             return self._result("answered", "", 0)
         broken_file = not best.answered and best.attempt.outcome == "invalid"
         return self._result("failed", best.attempt.message, 2 if broken_file else 1)
+
+    async def _unless_it_waits(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work. Raises Suspended when it comes to a stop before its end, for want of answers."""
+        desk = self._parts.desk
+        at_work, waits = asyncio.create_task(work), asyncio.create_task(desk.quiet())
+        try:
+            await asyncio.wait({at_work, waits}, return_when=asyncio.FIRST_COMPLETED)
+            if not at_work.done():
+                needs = [need.shown() for need in waits.result()]
+                desk.is_closed = True
+                raise Suspended(needs)
+        except asyncio.CancelledError:
+            desk.is_closed = not self._parts.ledger.is_over
+            raise
+        finally:
+            waits.cancel()
+            at_work.cancel()
+            await asyncio.gather(at_work, waits, return_exceptions=True)
+        at_work.result()
 
     async def solve(self, server: Server, errand: Errand) -> Any:
         """Answer of a document run as the call that `server` serves, within its rights and the document's own.
@@ -203,9 +236,13 @@ class Engine:
         """Whether one more try of a strategy passes. It is on record whatever ends it."""
         failures = [failure for one in tried if (failure := one.attempt.message)]
         attempt = Attempt(task, name, document, failures)
+        tape = task.server.call.tape
+        is_told = not tape.is_empty
         try:
             result = await attempt.run()
         except BaseException as error:
+            if self._parts.desk.is_closed:
+                raise  # it was not this attempt that ended
             # On record too: who burns every budget would else look like who was never tried.
             outcome, error_kind = results.cut_short(error, self._parts.ledger)
             ended = AttemptValue(name, outcome, usage=attempt.usage, message=str(error))
@@ -216,7 +253,8 @@ class Engine:
             if task.server.call.kind == "root" and attempt.partial is not None:
                 self._partial = attempt.partial
         tried.append(result)
-        self._record(task, result.attempt, results.error_kind(result.attempt))
+        if not is_told or tape.ran_out:  # else it was counted when it was made
+            self._record(task, result.attempt, results.error_kind(result.attempt))
         return result.succeeded
 
     def _record(self, task: Task, attempt: AttemptValue, error_kind: str | None) -> None:
@@ -265,8 +303,26 @@ class Engine:
             exit_code=exit_code,
         )
 
+    def _suspend(self, root: Call, suspended: Suspended) -> RunResult:
+        """Put on record what the run waits for."""
+        result = replace(
+            self._result("suspended", str(suspended), suspended.exit_code), needs=suspended.needs
+        )
+        try:
+            self._parts.journal.append(
+                "suspended", root.id, needs=list(result.needs), usage=results.usage_fields(result.usage),
+                asker=this_process(),
+            )  # fmt: skip
+            self._parts.journal.sync()
+        except WorkspaceError as error:
+            return self._ended(error)
+        return result
+
     def _finish(self, root: Call, result: RunResult) -> RunResult:
         """Close the journal's story. A disk that takes no more changes the result, not whether there is one."""
+        if isinstance(self._parts.journal, Rehearsal):
+            self._parts.journal.compare_result(result, results.finished_fields(result))
+            return result
         outcome = (
             results.OUTCOMES[result.status] if result.status != "answered" else result.attempts[-1].outcome
         )

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import UsageError
 from orchestrator.runs.journal import FILE_NAME, is_alive, read_ends, read_journal
+from orchestrator.runs.past import Past
+from orchestrator.runs.processes import described
 from orchestrator.runs.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.runs.journal import Event
@@ -33,6 +35,7 @@ class RunInfo:
     started: str
     usage: dict[str, Any]
     message: str = ""
+    needs: tuple[Mapping[str, Any], ...] = ()
 
 
 def list_runs(workspace: Workspace) -> list[RunInfo]:
@@ -76,16 +79,52 @@ def run_info(folder: Path) -> RunInfo:
     if last is not None and last.event == "run_finished":
         fields = last.fields
         return RunInfo(folder.name, name, fields["status"], since, fields["usage"], fields.get("message", ""))
+    alive = is_alive(folder)
+    if last is not None and last.event == "suspended" and not alive:
+        needs = tuple(last.fields["needs"])
+        return RunInfo(folder.name, name, "suspended", since, last.fields["usage"], needs=needs)
     usage = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": _seconds(started, last)}
-    return RunInfo(folder.name, name, "running" if is_alive(folder) else "crashed", since, usage, message)
+    return RunInfo(folder.name, name, "running" if alive else "crashed", since, usage, message)
+
+
+def result_of_run(folder: Path) -> dict[str, Any] | None:
+    """The fields of `run_finished` of a run that has ended; None of any other."""
+    last = read_ends(folder / FILE_NAME)[1]
+    return last.fields if last is not None and last.event == "run_finished" else None
+
+
+def process_of(folder: Path) -> int | None:
+    """The number of the process that began the run or resumed it last, if that one still is who it was."""
+    process: dict[str, Any] | None = None
+    for event in read_journal(folder / FILE_NAME, only=frozenset({"run_started", "resumed"})):
+        process = event.fields.get("process", process)
+    if process is None or described(process["pid"]) != process:
+        return None
+    pid: int = process["pid"]
+    return pid
+
+
+def spent_of_run(folder: Path) -> dict[str, Any]:
+    """What a run that has not ended has spent so far, as far as its journal tells."""
+    past = Past()
+    for event in read_journal(folder / FILE_NAME):
+        past.add(event)
+    past.close_count()
+    spent = past.spent
+    return {"calls": spent.calls, "tokens": spent.tokens, "usd": round(spent.usd, 9), "seconds": past.seconds}
 
 
 def read_tree(folder: Path) -> Tree:
     """The tree of a run from its folder. Raises UsageError as `read_journal` does."""
     tree = Tree()
+    recall(folder, tree)
+    return tree
+
+
+def recall(folder: Path, tree: Tree) -> None:
+    """Feed a tree with what happened in a run so far. Raises UsageError as `read_journal` does."""
     for event in read_journal(folder / FILE_NAME):
         tree.add(event)
-    return tree
 
 
 def _seconds(first: Event | None, last: Event | None) -> float:

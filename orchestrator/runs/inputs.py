@@ -5,22 +5,38 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchestrator.errors import InputError
 from orchestrator.values import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.documents.types import Schema, Workflow
 
 
-def read_inputs(workflow: Workflow, given: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, Any]:
+def missing_inputs(workflow: Workflow, *given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Required inputs that nobody gave and that have no default, in the order of the schema."""
+    properties = workflow.inputs.get("properties", {})
+    required = workflow.inputs.get("required", ())
+    return tuple(
+        name for name in required
+        if not any(name in one for one in given) and "default" not in (properties.get(name) or {})
+    )  # fmt: skip
+
+
+def read_inputs(
+    workflow: Workflow, given: Mapping[str, Any], typed: Mapping[str, str], missing: Iterable[str] = ()
+) -> dict[str, Any]:
     """The inputs with defaults filled in. `typed` ones are text, read by the type that the schema declares.
 
-    Raises InputError with all problems.
+    `missing` ones are not asked for. Raises InputError with all problems.
     """
+    if missing:
+        required = [name for name in workflow.inputs["required"] if name not in missing]
+        workflow = replace(workflow, inputs={**workflow.inputs, "required": required})
     problems: list[Problem] = []
     unread: set[str] = set()
     inputs = dict(given)

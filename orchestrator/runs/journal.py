@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from orchestrator.errors import UsageError
 from orchestrator.memory.files import workspace_error
+from orchestrator.runs.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ EventName = Literal[
     "cell_started",
     "cell_finished",
     "check",
+    "request",
+    "noted",
+    "diverged",
     "suspended",
     "resumed",
     "run_finished",
@@ -70,6 +74,7 @@ class Journal:
         self._listen = listen
         self._seq = 0
         self._unsynced = False
+        self.past = Past()
         try:
             self._fd = os.open(
                 folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -82,8 +87,15 @@ class Journal:
         except BlockingIOError:
             os.close(self._fd)
             raise UsageError(
-                f"run `{run}` is going on in another process", hint="wait for it: `orchestrate status`"
+                f"run `{run}` is going on in another process",
+                hint=f"`orchestrate status {run}` shows it, `orchestrate stop {run}` ends it",
             ) from None
+        try:
+            self._load()
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.past.go_on()
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +117,29 @@ class Journal:
         stored = {name: self._stored(value) for name, value in fields.items()}
         self._write(json.dumps(head | stored, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self._seq += 1
+        self.past.add(happened)
         if self._listen is not None:
             self._listen(happened)
         return happened
+
+    def _load(self) -> None:
+        """Take in what the journal holds, and cut off an event that a killed writer left torn."""
+        if not self._n_bytes:
+            return
+        path = self.folder / FILE_NAME
+        for event in read_journal(path, strict=True):
+            self.past.add(event)
+            self._seq = event.seq + 1
+        self.past.close_count()
+        data = path.read_bytes()
+        begin = data.rfind(b"\n") + 1
+        if begin == len(data):
+            return
+        if _read(data[begin:], path, 0, torn=True) is None:
+            os.ftruncate(self._fd, begin)
+            self._n_bytes = begin
+        else:  # only its line break is missing
+            self._write(b"\n")
 
     def tell(self, event: EventName, call: str, **fields: Any) -> None:
         """Hand an event to the listener without writing it."""
@@ -174,14 +206,18 @@ def keep_blob(folder: Path, data: bytes) -> Path:
     return path
 
 
-def read_journal(path: Path) -> Iterator[Event]:
-    """Events of a journal in order, blobs filled in. A torn last line is skipped.
+def read_journal(path: Path, *, strict: bool = False, only: frozenset[str] | None = None) -> Iterator[Event]:
+    """Events of a journal in order, blobs filled in; `only` those of these names. A torn last line is skipped.
 
-    Raises UsageError for a journal of a newer version or a line in the middle that is no event.
+    Raises UsageError for a journal of a newer version or a line in the middle that is no event; `strict`, also for a
+    blob that is not there.
     """
     lines = path.read_bytes().split(b"\n")
+    marks = None if only is None else [f'"event": "{name}"'.encode() for name in only]
     for number, line in enumerate(lines, 1):
-        if line and (event := _read(line, path, number, torn=number == len(lines))):
+        if marks is not None and number > 1 and not any(mark in line[:400] for mark in marks):
+            continue
+        if line and (event := _read(line, path, number, torn=number == len(lines), strict=strict)):
             yield event
 
 
@@ -219,7 +255,7 @@ def is_alive(folder: Path) -> bool:
     return False
 
 
-def _read(line: bytes, path: Path, number: int, *, torn: bool) -> Event | None:
+def _read(line: bytes, path: Path, number: int, *, torn: bool, strict: bool = False) -> Event | None:
     """The event of one line; None where a line that may be torn is none."""
     try:
         record = json.loads(line)
@@ -235,20 +271,29 @@ def _read(line: bytes, path: Path, number: int, *, torn: bool) -> Event | None:
             f"{path}:{number}: journal version {known}, this program reads version {VERSION}",
             hint="use a newer orchestrate",
         )
-    return _event(record, path.parent / "blobs")
+    try:
+        head = {name: record.pop(name) for name in ("seq", "at", "run", "call", "event")}
+    except KeyError as error:
+        raise UsageError(
+            f"{path}:{number}: this event has no {error}", hint="the file was changed or damaged"
+        ) from None
+    blobs = path.parent / "blobs"
+    fields = {name: _filled(value, blobs, strict=strict) for name, value in record.items()}
+    return Event(**head, fields=fields)
 
 
-def _event(record: dict[str, Any], blobs: Path) -> Event:
-    head = {name: record.pop(name) for name in ("seq", "at", "run", "call", "event")}
-    return Event(**head, fields={name: _filled(value, blobs) for name, value in record.items()})
-
-
-def _filled(value: Any, blobs: Path) -> Any:
+def _filled(value: Any, blobs: Path, *, strict: bool) -> Any:
     if not _is_reference(value):
         return value
+    path = blobs / Path(value["$blob"]).name
     try:
-        return json.loads((blobs / Path(value["$blob"]).name).read_bytes())
-    except (OSError, ValueError):
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        if strict:
+            raise UsageError(
+                f"can't read `{path}`, a value of the run: {error}",
+                hint="the run's folder was changed or damaged",
+            ) from None
         return value  # shown as the reference: the rest of the event is still worth reading
 
 

@@ -32,10 +32,10 @@ class Door:
 
 @dataclass(slots=True)
 class Line:
-    """The line to one model. `not_before` is when the next request may go, on the clock of the event loop."""
+    """The line to one model, None where that is the host. `not_before` is when the next request may go, on the clock of the event loop."""
 
     target: Target
-    model: Model
+    model: Model | None
     door: Door
     not_before: float = 0.0
     tokens_a_byte: float | None = None  # in the densest prompt so far

@@ -8,26 +8,31 @@ opens the breaker of that model: nothing more is sent to it, and what was not se
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ModelFailed, ModelUnavailable, UsageError
-from orchestrator.models.model import Prompt
+from orchestrator.errors import ModelFailed, ModelUnavailable, Unrepeatable, UsageError
+from orchestrator.models.model import Prompt, Reply
 from orchestrator.models.names import PROVIDERS, THROUGH_LITELLM
 from orchestrator.models.prices import closest
-from orchestrator.runs.budget import Amount, Estimate
+from orchestrator.runs.amount import Amount
+from orchestrator.runs.budget import Estimate
+from orchestrator.runs.desk import Need, need_id
+from orchestrator.runs.journal import INLINE_BYTES
 from orchestrator.runs.line import Door, Line, schema_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from orchestrator.models.model import Finish, Message, Model, Reply
+    from orchestrator.models.model import Finish, Message, Model
     from orchestrator.models.names import Target
     from orchestrator.runs.budget import Ledger, Reservation
     from orchestrator.runs.call import Call
+    from orchestrator.runs.desk import Desk
     from orchestrator.runs.journal import Journal
     from orchestrator.runs.replies import ReplyCache
     from orchestrator.runs.slots import Slot
@@ -42,6 +47,13 @@ Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 201
 
 PRICED = ("chat", "litellm")
 """Backends whose requests cost what a provider charges. Of the others only the user knows."""
+
+ROOT_PROMPT = "Write the next turn of this recursive call, as its model."
+SUB_PROMPT = "Answer this question, as the model that it was put to."
+ROOT_FORM = (
+    "your thoughts, then Python in a block that begins with a line ```repl and ends with a line ```; "
+    "FINAL(value) in such a block gives the answer"
+)
 
 LASTING = frozenset({"auth", "quota"})
 """Faults that every further request to the same model would meet too."""
@@ -93,8 +105,10 @@ class Models:
         reach: Reach,
         *,
         strict_usd: bool,
+        desk: Desk,
         cache: ReplyCache | None = None,
     ) -> None:
+        self._desk = desk
         self.aliases = reach.aliases
         self._ledger = ledger
         self._journal = journal
@@ -122,7 +136,8 @@ class Models:
             target = self.target(name)
             place = (target.backend, target.api_base, target.key_env or target.provider)
             door = self._doors.setdefault(place, Door())
-            self._lines[name] = Line(target, self._reach.open(target), door)
+            model = None if target.backend == "host" else self._reach.open(target)
+            self._lines[name] = Line(target, model, door)
             if target.usd_in is None and target.backend in PRICED:
                 self._journal.tell(
                     "log", "0", text=f"the price of `{target.model}` is unknown: its tokens count 0 usd"
@@ -165,7 +180,8 @@ class Models:
     async def close(self) -> None:
         """Let go of all connections."""
         for line in self._lines.values():
-            await line.model.close()
+            if line.model is not None:
+                await line.model.close()
 
     async def _tried(self, call: Call, question: Question, slot: Slot | None) -> Answered:
         """One model, asked as often as it may help.
@@ -178,7 +194,7 @@ class Models:
             return Answered(kept.text, question.model)
         self.check_price(question.model)
         line.check_length(question.messages)
-        async with self._place(call, slot):
+        async with self._place(call, slot, line):
             n_failed = 0
             while True:
                 try:
@@ -204,20 +220,23 @@ class Models:
         if error.fault == "rate":  # it holds for everybody who asks this model
             line.hold(pause_s)
         else:
-            await asyncio.sleep(pause_s)
+            async with self._desk.working():
+                await asyncio.sleep(pause_s)
 
     async def _once(self, call: Call, line: Line, question: Question) -> Answered:
         """One request, reserved before and settled after it, whatever becomes of it."""
-        await line.admitted()
+        async with self._desk.working():
+            await line.admitted()
         estimate = line.estimate(question.messages)
         reservation = await self._ledger.reserve(estimate)
         schema = question.schema if schema_key(question.schema) not in line.refused_schemas else None
         prompt = Prompt(question.messages, reservation.reply_tokens, schema, question.for_root)
         try:
             line.check_open()  # it may have waited long for room in the budget
-            reply = await line.model.complete(prompt)
+            reply = await self._replied(call, line, question, prompt, estimate)
         except BaseException as error:
-            self._settle(call, reservation, *_spent_in_vain(error, estimate))
+            in_vain = (Amount(), 0, 0) if line.model is None else _spent_in_vain(error, estimate)
+            self._settle(call, reservation, *in_vain)
             raise
         self._settle(call, reservation, *_spent(reply, estimate))
         if reply.tokens_in is not None:
@@ -230,6 +249,42 @@ class Models:
         if self._cache is not None:
             self._cache.keep(line.target, question, reply)
         return Answered(reply.text, question.model, reply.finish)
+
+    async def _replied(
+        self, call: Call, line: Line, question: Question, prompt: Prompt, estimate: Estimate
+    ) -> Reply:
+        """The reply to one request: of a model, or of the host that is one."""
+        if self._journal.past.whole:
+            raise Unrepeatable(f"`{call.name}` ({call.id}) asked a model for more than is on record")
+        if line.model is None:
+            return await self._by_host(call, question)
+        # On record before it is sent, so that it counts also where nobody lives to see its reply.
+        spent = estimate.amount(0)
+        self._journal.append("request", call.id, model=question.model, tokens_in=spent.tokens, usd=spent.usd)
+        async with self._desk.working():
+            return await line.model.complete(prompt)
+
+    async def _by_host(self, call: Call, question: Question) -> Reply:
+        """The reply of the agent that called us."""
+        call.n_posed += 1
+        messages = [{"role": one.role, "content": one.content} for one in question.messages]
+        shown: dict[str, Any] = {"messages": messages}
+        data = json.dumps(messages, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        if len(data) > INLINE_BYTES:
+            shown = {"messages_path": str(self._journal.blob(data).absolute()), "n_bytes": len(data)}
+        need = Need(
+            need_id(self._journal.run, call.id, "model", call.n_posed),
+            "model",
+            call.id,
+            ROOT_PROMPT if question.for_root else SUB_PROMPT,
+            {
+                "role": "root" if question.for_root else "sub",
+                **shown,
+                "model": question.model,
+                "reply_form": _reply_form(question),
+            },
+        )
+        return Reply(str(await self._desk.answer(need)))
 
     def _settle(
         self, call: Call, reservation: Reservation, spent: Amount, tokens_in: int, tokens_out: int
@@ -271,8 +326,11 @@ class Models:
         return self._random.uniform(longest / 4, longest)
 
     @asynccontextmanager
-    async def _place(self, call: Call, slot: Slot | None) -> AsyncIterator[None]:
-        if slot is not None:
+    async def _place(self, call: Call, slot: Slot | None, line: Line) -> AsyncIterator[None]:
+        if line.model is None:  # whoever only waits for the host takes no place
+            async with slot.lent() if slot is not None else nullcontext():
+                yield
+        elif slot is not None:
             yield
         else:
             async with self._ledger.slot(call.depth):
@@ -280,6 +338,14 @@ class Models:
 
     def _say(self, call: Call, text: str) -> None:
         self._journal.tell("log", call.id, text=text)
+
+
+def _reply_form(question: Question) -> str:
+    if question.for_root:
+        return ROOT_FORM
+    if question.schema is not None:
+        return f"JSON alone, a value of this schema: {json.dumps(question.schema, ensure_ascii=False)}"
+    return "text: it is handed to the asking code as it is"
 
 
 def _spent(reply: Reply, estimate: Estimate) -> tuple[Amount, int, int]:

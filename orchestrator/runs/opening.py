@@ -5,27 +5,35 @@ from __future__ import annotations
 import shutil
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import Suspended
 from orchestrator.memory.files import workspace_error
 from orchestrator.memory.notes import Notes
 from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
 from orchestrator.runs.context import forget_texts
+from orchestrator.runs.desk import Desk
 from orchestrator.runs.journal import Journal, is_alive
 from orchestrator.runs.models import Models
 from orchestrator.runs.parts import Parts, Rights
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
+from orchestrator.runs.processes import this_process
+from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.runs.replies import ReplyCache
+from orchestrator.runs.results import usage_fields
+from orchestrator.runs.resuming import missing_needs
 from orchestrator.runs.workers import SkillWorkers
+from orchestrator.values import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from orchestrator.environments.environment import Environment
+    from orchestrator.runs.desk import Need
     from orchestrator.runs.journal import Event
-    from orchestrator.runs.parts import Approval
     from orchestrator.runs.plan import Plan
     from orchestrator.workspace import Workspace
 
@@ -36,7 +44,7 @@ async def open_parts(
     environment: Environment,
     *,
     listen: Callable[[Event], None] | None = None,
-    ask: Callable[[Approval], Awaitable[bool]] | None = None,
+    person: Callable[[Need], Awaitable[Any]] | None = None,
     cwd: Path | None = None,
 ) -> AsyncIterator[Parts]:
     """The parts of one run; its workers start in `cwd`, the workspace where none is given.
@@ -48,18 +56,24 @@ async def open_parts(
     folder = plan.workspace.runs / plan.run
     granted = workflow_grants(plan.workflow, plan.inputs, plan.workspace)
     async with AsyncExitStack() as stack:
-        _make_folders(plan.workspace, folder)
+        _make_folders(plan.workspace, folder, resumes=plan.resumes)
         stack.enter_context(_made(plan))
-        journal = stack.enter_context(Journal(folder, plan.run, listen))
+        journal = stack.enter_context((Rehearsal if plan.rehearses else Journal)(folder, plan.run, listen))
         scratch = plan.workspace.scratch / plan.run
+        if plan.rehearses:  # beside a run that may be going on, and several at once
+            scratch = (
+                Path(stack.enter_context(TemporaryDirectory(prefix="orchestrate-"))).resolve() / plan.run
+            )
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         cwd = cwd or plan.workspace.root
         workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
         stack.push_async_callback(workers.close)
         usage = UsageStore(plan.workspace)
-        ledger = Ledger(plan.limits)
+        past = journal.past
+        ledger = Ledger(plan.limits, past.spent, past.seconds)
+        desk = Desk(plan.run, past.answers, ledger, workers.only_wait, person)
         kept = ReplyCache(plan.workspace.replies) if plan.keeps_replies else None
-        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set, cache=kept)
+        models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set, desk=desk, cache=kept)
         stack.push_async_callback(models.close)
         yield Parts(
             workspace=plan.workspace,
@@ -81,15 +95,34 @@ async def open_parts(
             workers=workers,
             models=models,
             fan_out=plan.fan_out,
+            desk=desk,
             accepts_prices=plan.accepts_prices,
-            ask=ask,
         )
 
 
-def _make_folders(workspace: Workspace, folder: Path) -> None:
+def begun(
+    plan: Plan, header: Mapping[str, Any], *, listen: Callable[[Event], None] | None = None
+) -> RunResult:
+    """The result of a run that waits for inputs before anything else: on record, with nothing opened."""
+    folder = plan.workspace.runs / plan.run
+    _make_folders(plan.workspace, folder, resumes=plan.resumes)
+    with Journal(folder, plan.run, listen) as journal:
+        if journal.past.header:
+            journal.append("resumed", "0", answers=dict(plan.answers))
+        else:
+            journal.append("run_started", "0", **header)
+        needs = missing_needs(plan.run, plan.workflow, plan.missing)
+        result = RunResult(
+            "suspended", None, plan.run, needs=tuple(needs), message="", exit_code=Suspended.exit_code
+        )
+        journal.append("suspended", "0", needs=needs, usage=usage_fields(result.usage), asker=this_process())
+    return result
+
+
+def _make_folders(workspace: Workspace, folder: Path, *, resumes: bool) -> None:
     """The run's folder, and the place for long texts."""
     try:
-        folder.mkdir(parents=True, mode=0o700)
+        folder.mkdir(parents=True, mode=0o700, exist_ok=resumes)
         workspace.texts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise workspace_error(folder, error) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from orchestrator.documents.types import Skill, Workflow
@@ -14,21 +14,13 @@ if TYPE_CHECKING:
     from orchestrator.memory.tallies import Tallies
     from orchestrator.memory.usage import UsageStore
     from orchestrator.runs.budget import Ledger
+    from orchestrator.runs.desk import Desk
     from orchestrator.runs.fan_out import FanOut
     from orchestrator.runs.journal import Journal
     from orchestrator.runs.models import Models
     from orchestrator.runs.workers import SkillWorkers
     from orchestrator.values import Grants
     from orchestrator.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A question that only a person may answer."""
-
-    prompt: str
-    function: str | None = None
-    arguments: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +84,5 @@ class Parts:
     workers: SkillWorkers
     models: Models
     fan_out: FanOut
+    desk: Desk
     accepts_prices: bool = False
-    ask: Callable[[Approval], Awaitable[bool]] | None = None

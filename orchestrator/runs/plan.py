@@ -9,6 +9,8 @@ from orchestrator.runs.fan_out import FanOut
 from orchestrator.runs.parts import ModelNames
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.documents.types import Skill, Workflow
     from orchestrator.runs.models import Reach
     from orchestrator.values import Limits, Problem
@@ -35,4 +37,9 @@ class Plan:
     accepts_prices: bool = False
     keeps_replies: bool = False  # replies of models are kept, and taken in later runs
     strategy: str | None = None  # the one that was asked for
+    budget: Mapping[str, Any] = field(default_factory=dict)  # limits as they were asked for
+    missing: tuple[str, ...] = ()  # inputs that somebody still has to give
+    rehearses: bool = False  # the run is replayed: nothing that is not on record is done
+    resumes: bool = False  # the run has a record, and goes on with it
+    answers: Mapping[str, Any] = field(default_factory=dict)  # to its needs, by their ids
     warnings: tuple[Problem, ...] = ()

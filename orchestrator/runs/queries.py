@@ -18,8 +18,8 @@ from orchestrator.runs.batch import all_of
 from orchestrator.runs.budget import Estimate
 from orchestrator.runs.fan_out import CHILD_TURN_TOKENS, CHILD_TURNS, n_below, priced
 from orchestrator.runs.models import Question
-from orchestrator.runs.parts import Approval, Errand
-from orchestrator.runs.record import on_record
+from orchestrator.runs.parts import Errand
+from orchestrator.runs.record import on_record, repeated
 from orchestrator.runs.structured import asked_again, asked_for, read_value
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ async def _child(server: Server, prompt: Any, context: Any, model: str, schema: 
     task = prompt if isinstance(prompt, str) else "The task is the text in `context`."
     given = prompt if isinstance(prompt, TextFile) and context is None else context
     workflow = bare("rlm_query", task, server.parts.workflow.path, "", model=model, output=schema)
+    if call.is_settled:
+        return repeated(server.parts, call)
     async with server.parts.ledger.slot(call.depth) as slot:
         child = server.serving(call, slot)
         errand = Errand(workflow, {}, server.rights.granted, given)
@@ -245,13 +247,15 @@ def _options(server: Server, request: Request, *, for_root: bool = False) -> tup
 async def allowed(server: Server, name: str, estimates: Sequence[Estimate], *, n_turns: int = 1) -> int:
     """How many of the calls may be made. Raises CallError where it is none of them."""
     parts = server.parts
+    if (told := _allowed_before(server.call, name, len(estimates))) is not None:
+        return told
     price = priced(estimates, parts.ledger, n_turns=n_turns)
     if not price.is_above(parts.fan_out) or parts.accepts_prices:
         return len(estimates)
     left = parts.ledger.left()
     said = f"{name} x {price}; left: {left['calls']} calls, {left['tokens']} tokens, {left['usd']} usd"
-    if parts.ask is not None:
-        if await server.asked(Approval(f"Make {said}?", name, {"calls": price.n})):
+    if parts.desk.has_person:
+        if await server.asked(f"Make {said}?", name, {"calls": price.n}):
             return len(estimates)
         raise CallError(f"{said}: not accepted", kind="denied", error_kind="fan_out")
     n = 0
@@ -265,7 +269,18 @@ async def allowed(server: Server, name: str, estimates: Sequence[Estimate], *, n
             hint="ask for less at once, accept prices with --yes, or set [fan_out] in orchestrate.toml",
         )
     parts.journal.tell("log", server.call.id, text=f"{said}: made the first {n:,}")
+    parts.journal.append("noted", server.call.id, fn=f"{name} x {len(estimates)}", value=n)
     return n
+
+
+def _allowed_before(call: Call, name: str, n: int) -> int | None:
+    """How many of these calls were allowed when they were first made; None where they were not."""
+    if call.claims is None:
+        return None
+    if (told := call.claims.note(f"{name} x {n}")) is not None:
+        return int(told)
+    began = any(one.name == name or one.name.startswith(f"{name}.") for one in call.claims.left())
+    return n if began else None
 
 
 async def batch(items: Sequence[Any], n: int, make: Callable[[Any], Awaitable[Any]]) -> list[Any]:

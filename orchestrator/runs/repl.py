@@ -1,23 +1,23 @@
 """The REPL of one recursive call: a worker that can be lost, and all that is needed to make it again.
 
 A cell that kills its worker costs that cell. The next cell gets a fresh worker in which the cells that ran
-through before are run again, with the recorded results of the calls they made, so that their variables are back.
-A request that was not recorded is served anew where it changes nothing, and refused where it might: nothing that
-a call does in the world is done twice.
+through before are run again, with the recorded results of the calls they made, so that their variables are back. The
+same happens when the run is resumed, where what a cell showed is on record too: until a cell comes that did not end,
+no worker is needed. What a cell asks for that is not on record is done, and reported.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import CallError, SkillError, WorkerLost
-from orchestrator.runs.call import canonical
-from orchestrator.runs.context import recorded
+from orchestrator.environments.session import Repeat
+from orchestrator.errors import CallError, Unrepeatable, WorkerLost
+from orchestrator.runs.context import recorded, restored
+from orchestrator.runs.record import diverged
+from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.runs.skills import BROKEN, printed
 from orchestrator.runs.table import skill_table
 from orchestrator.strategies.strategy import Observation
@@ -25,27 +25,25 @@ from orchestrator.strategies.strategy import Observation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.environments.session import CellDone, Failure, Serve, Session
+    from orchestrator.environments.session import CellDone, Failure, Session
     from orchestrator.runs.calls import Server
+    from orchestrator.runs.past import Step
     from orchestrator.values import Cell, Grants
 
-NOT_RECORDED = frozenset({"log", "budget"})
-"""Requests whose results a repeated cell may get anew: they change nothing and may differ."""
 
-
-@dataclass(slots=True)
-class Recording:
-    """A cell that ran to its end, and what its calls came to: found by request, not by order."""
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A cell whose worker outlived it, and which stretch of the call it was."""
 
     cell: Cell
-    results: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
-    broken: set[str] = field(default_factory=set)  # what skills with errors in their own files said
+    stage: int
+    error: str | None
 
 
 class Repl:
     """The REPL that a call's cells run in. The call makes one and closes it.
 
-    Between cells: `_session` is alive and holds what the recorded cells bound, or is None and will be made again.
+    Between cells: `_session` is alive and holds what the cells of `_ran` bound, or is None and will be made again.
     """
 
     def __init__(
@@ -55,7 +53,8 @@ class Repl:
         self._grants = grants
         self._variables = dict(variables)
         self._timeout_s = timeout_s
-        self._recordings: list[Recording] = []
+        self._ran: list[Ran] = []
+        self._broken: set[str] = set()  # what skills with errors in their own files said in this cell
         self._session: Session | None = None
         self._starting: asyncio.Task[str] | None = None
         self._changed: dict[str, Any] = {}  # variables that the worker does not know of yet
@@ -63,7 +62,7 @@ class Repl:
 
     def warm(self) -> None:
         """Begin to start the worker; the first cell waits for it, if it has to."""
-        if self._starting is None and self._session is None:
+        if self._starting is None and self._session is None and self._server.call.tape.is_empty:
             self._starting = asyncio.create_task(self._restore())
 
     def bind(self, name: str, value: Any) -> None:
@@ -72,15 +71,28 @@ class Repl:
         self._changed[name] = value
 
     async def run_cell(self, cell: Cell) -> Observation:
-        """Run one cell, whatever it does; journaled before and after."""
+        """Run one cell, whatever it does; journaled before and after. One that is on record as ended is not run."""
         parts, call = self._server.parts, self._server.call
-        parts.journal.append("cell_started", call.id, cell=cell.number, source=cell.source)
+        call.cell = cell.number
+        begun = call.tape.take("cell_started", cell=cell.number, source=cell.source)
+        if begun is None:
+            parts.journal.append("cell_started", call.id, cell=cell.number, source=cell.source)
+        stage = begun.stage if begun else parts.journal.past.stage(call.id)
+        ended = call.tape.take("cell_finished", cell=cell.number) if begun else None
+        if ended is not None and not parts.journal.past.whole:
+            return self._repeated(cell, stage, ended)
+        if isinstance(parts.journal, Rehearsal):
+            return await self._rehearsed(parts.journal, cell, stage, ended)
         began = time.monotonic()
-        observation = await self._observed(cell)
+        observation, outlived = await self._observed(cell, stage)
         parts.journal.append(
             "cell_finished", call.id, cell=cell.number, output=observation.text, error=observation.error,
-            answered=observation.answered, duration_s=round(time.monotonic() - began, 6),
+            answered=observation.answered, duration_s=round(time.monotonic() - began, 6), outlived=outlived,
+            **({"answer": recorded(observation.answer)} if observation.answered else {}),
+            **({"partial": recorded(self.partial)} if self.partial is not None else {}),
+            **({"broken_skill": True} if observation.broken_skill else {}),
         )  # fmt: skip
+        call.enter(parts.journal.past.stage(call.id))
         parts.journal.sync()
         return observation
 
@@ -94,104 +106,125 @@ class Repl:
             await self._session.close()
             self._session = None
 
-    async def _observed(self, cell: Cell) -> Observation:
-        note = ""
+    async def _rehearsed(self, journal: Rehearsal, cell: Cell, stage: int, ended: Step | None) -> Observation:
+        """Run a cell of a run that is replayed, and compare what it shows with the record."""
+        if ended is None:
+            raise Unrepeatable(f"cell {cell.number} was not run when the run was made")
+        call, fields = self._server.call, ended.event.fields
+        observation, _ = await self._observed(cell, stage, is_whole=True)
+        what = f"what cell {cell.number}"
+        journal.compare(call.id, f"{what} showed", observation.text, fields["output"])
+        journal.compare(call.id, f"{what} ended with", observation.error, fields["error"])
+        journal.compare(call.id, f"{what} answered", observation.answer, fields.get("answer"))
+        call.enter(ended.stage)
+        return observation
+
+    def _repeated(self, cell: Cell, stage: int, ended: Step) -> Observation:
+        """What a cell that is on record showed."""
+        fields, texts = ended.event.fields, self._server.parts.workspace.texts
+        if fields.get("outlived", True):
+            self._ran.append(Ran(cell, stage, fields["error"]))
+        self.partial = restored(fields.get("partial"), texts)
+        self._server.call.enter(ended.stage)
+        answer = restored(fields.get("answer"), texts)
+        broken = fields.get("broken_skill", False)
+        return Observation(fields["output"], fields["error"], fields["answered"], answer, broken)
+
+    async def _observed(self, cell: Cell, stage: int, *, is_whole: bool = False) -> tuple[Observation, bool]:
+        """What a cell shows, and whether its worker outlived it."""
+        call, note = self._server.call, ""
         if (starting := self._starting) is not None:
             await starting
             self._starting = None
         if self._session is None or not self._session.alive:
             await self.close()
             note = await self._restore()
-        recording = Recording(cell)
+        call.cell = cell.number
+        call.enter(stage, is_whole=is_whole)
+        self._broken.clear()
         try:
-            done = await self._run(cell, recording)
+            done = await self._run(cell)
         except WorkerLost as lost:
             await self.close()
             text = f"{note}The cell was ended: {lost.reason}. Its variables are lost; those of earlier cells come back."
-            return Observation(text, error=lost.reason)
-        if done.failure is None or done.failure.type != "CellTimeout":
-            self._recordings.append(recording)
+            return Observation(text, error=lost.reason), False
+        self._note_left_out()
         self.partial = done.partial
-        error = None if done.failure is None else f"{done.failure.type}: {done.failure.message}"
-        return Observation(
+        error = _error(done)
+        self._ran.append(Ran(cell, stage, error))
+        observation = Observation(
             note + shown(done),
             error,
             done.answered and done.failure is None,
             done.answer,
-            done.failure is not None and done.failure.message in recording.broken,
+            done.failure is not None and done.failure.message in self._broken,
         )
+        return observation, True
 
-    async def _run(self, cell: Cell, recording: Recording) -> CellDone:
-        server = self._server
+    async def _run(self, cell: Cell) -> CellDone:
+        """Run a cell in the live worker, as the stretch that the call has entered."""
+        server, call = self._server, self._server.call
+        claims, journal = call.claims, server.parts.journal
 
         async def serve(fn: str, arguments: dict[str, Any]) -> Any:
-            kept = recording.results[_key(fn, arguments)]
             try:
-                value = await server(fn, arguments)
+                return await server(fn, arguments)
             except CallError as error:
-                kept.append(error)
                 if error.error_kind in BROKEN:
-                    recording.broken.add(str(error))
+                    self._broken.add(str(error))
                 raise
-            except asyncio.CancelledError:
-                kept.append(CallError(f"`{fn}` was cut off at the cell's deadline", kind="timeout"))
-                raise
-            if fn not in NOT_RECORDED:
-                kept.append(value)
-            return value
 
+        readings: list[int] = []
+        while claims is not None and (noted := claims.note("clock")) is not None:
+            readings += noted
+        is_again = claims is not None and claims.is_whole
+
+        def took(readings: list[int]) -> None:
+            if not is_again:
+                journal.append("noted", call.id, fn="clock", value=readings)
+
+        repeat = Repeat(f"{seed_of(journal.past.header)} {call.id} {call.stage}", readings, took)
         changed, self._changed = self._changed, {}
-        return await self._live.cell(cell, serve, server.parts.ledger.within(self._timeout_s), changed)
+        timeout_s = server.parts.ledger.within(self._timeout_s)
+        return await self._live.cell(cell, serve, timeout_s, changed, repeat=repeat)
 
     async def _restore(self) -> str:
-        """Make a worker with the variables of the recorded cells; a note for the observation if that went wrong."""
+        """Make a worker with the variables of the cells that ran; a note for the observation if that went wrong."""
         parts, call = self._server.parts, self._server.call
         self._session = await parts.workers.start(
             self._grants,
             f"cells-{call.id}",
             variables=self._variables,
             skills=skill_table(self._server.scope.values()),
-            seed=seed_of(parts.journal.run),
+            seed=seed_of(parts.journal.past.header),
         )
         notes = ""
-        for number, recording in enumerate(self._recordings):
-            diverged: list[str] = []
+        for number, ran in enumerate(self._ran):
+            call.cell = ran.cell.number
+            call.enter(ran.stage, is_whole=True)
+            n_before = parts.journal.past.n_diverged
             try:
-                timeout_s = parts.ledger.within(self._timeout_s)
-                done = await self._live.cell(recording.cell, self._replaying(recording, diverged), timeout_s)
+                done = await self._run(ran.cell)
             except WorkerLost as lost:
-                self._recordings = self._recordings[:number]
+                self._ran = self._ran[:number]
                 await self.close()
                 lines = await self._restore()
-                return f"{lines}[cell {recording.cell.number} could not be run again: {lost.reason}; its variables are lost]\n"
-            if done.failure is not None and done.failure.type == "CellTimeout":
-                diverged.append("it did not come to its end in time")
-            if diverged:
-                notes += f"[cell {recording.cell.number} did something else when it was run again: {diverged[0]}]\n"
+                return f"{lines}[cell {ran.cell.number} could not be run again: {lost.reason}; its variables are lost]\n"
+            self._note_left_out()
+            if (error := _error(done)) != ran.error:
+                was, now = ran.error or "no error", error or "no error"
+                diverged(parts, call, f"it ended with {now:.200}; before: {was:.200}")
+            if parts.journal.past.n_diverged > n_before:
+                notes += f"[cell {ran.cell.number} did something else when it was run again]\n"
         return notes
 
-    def _replaying(self, recording: Recording, diverged: list[str]) -> Serve:
-        left = {key: deque(results) for key, results in recording.results.items()}
-
-        async def serve(fn: str, arguments: dict[str, Any]) -> Any:
-            results = left.get(_key(fn, arguments))
-            if results:
-                value = results.popleft()
-                if isinstance(value, CallError):
-                    raise value
-                return value
-            if not self._server.may_change_the_world(fn, arguments):
-                return await self._server(fn, arguments)
-            diverged.append(f"it asked for `{fn}` with other arguments; this was not done a second time")
-            refusal = SkillError if fn.startswith("skill") else CallError
-            raise refusal(
-                f"`{fn}` was called with other arguments when its cell was run again",
-                kind="denied",
-                error_kind="diverged",
-                hint="arguments made from the clock, `uuid` or a file that changed differ each time",
-            )
-
-        return serve
+    def _note_left_out(self) -> None:
+        """Report calls that the cell made before and did not make again."""
+        call = self._server.call
+        left = [one.name for one in call.claims.left() if one.is_finished] if call.claims else []
+        if left:
+            names = ", ".join(f"`{name}`" for name in dict.fromkeys(left))
+            diverged(self._server.parts, call, f"it made {len(left)} calls fewer than before: {names}")
 
     @property
     def _live(self) -> Session:
@@ -207,15 +240,16 @@ def shown(done: CellDone) -> str:
     return "\n".join(part.rstrip("\n") for part in parts if part) or "(no output)"
 
 
+def _error(done: CellDone) -> str | None:
+    return None if done.failure is None else f"{done.failure.type}: {done.failure.message}"
+
+
 def _failure(failure: Failure) -> str:
     text = failure.traceback or f"{failure.type}: {failure.message}"
     return text.rstrip("\n") + (f"\nhint: {failure.hint}" if failure.hint else "")
 
 
-def seed_of(run: str) -> int:
-    """The seed of a run's random numbers: the same whenever its cells are run again."""
-    return int.from_bytes(hashlib.sha256(run.encode()).digest()[:4], "big")
-
-
-def _key(fn: str, arguments: dict[str, Any]) -> str:
-    return f"{fn} {canonical(recorded(arguments))}"
+def seed_of(header: Mapping[str, Any]) -> int:
+    """The seed of a run's random numbers, as it is on record: the same whenever its cells are run again."""
+    seed: int = header.get("seed", 0)
+    return seed

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BudgetExhausted, Denied, ModelFailed
-from orchestrator.values import Attempt
+from orchestrator.values import Attempt, CheckResult, RunResult, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.runs.budget import Ledger
     from orchestrator.strategies.strategy import Observation
-    from orchestrator.values import CheckResult, Outcome, RunResult, Status, Usage
+    from orchestrator.values import Outcome, Status
 
 NO_ANSWER = "no cell gave an answer"
 
@@ -96,6 +98,29 @@ def finished_fields(result: RunResult) -> dict[str, Any]:
         "message": result.message,
         "exit_code": result.exit_code,
     }
+
+
+def result_of(run: str, fields: Mapping[str, Any]) -> RunResult:
+    """The result that `finished_fields` made these of."""
+    return RunResult(
+        status=fields["status"],
+        answer=fields["answer"],
+        run=run,
+        strategy=fields["strategy"],
+        checks=_checks_of(fields),
+        usage=Usage(**fields["usage"]),
+        attempts=tuple(
+            Attempt(one["strategy"], one["outcome"], _checks_of(one), Usage(**one["usage"]))
+            for one in fields["attempts"]
+        ),
+        needs=tuple(fields["needs"]),
+        message=fields.get("message", ""),
+        exit_code=fields.get("exit_code", 0),
+    )
+
+
+def _checks_of(fields: Mapping[str, Any]) -> tuple[CheckResult, ...]:
+    return tuple(CheckResult(one["name"], one["passed"], one["message"]) for one in fields["checks"])
 
 
 def usage_fields(usage: Usage) -> dict[str, float]:

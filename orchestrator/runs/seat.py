@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BudgetExhausted
+from orchestrator.runs.amount import Amount
 from orchestrator.runs.call import Call
 from orchestrator.runs.line import n_text_bytes
 from orchestrator.runs.models import Question
@@ -14,7 +15,7 @@ from orchestrator.runs.record import on_record
 from orchestrator.strategies.rlm import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.models.model import Message
     from orchestrator.runs.models import Answered
@@ -39,6 +40,7 @@ class ModelSeat:
         self._n_turns = 0
         self._n_told = 0
         self._compacted = False
+        self._status = ""
         self._last: dict[str, object] = {}
 
     async def turn(self, messages: Sequence[Message]) -> Turn:
@@ -47,17 +49,21 @@ class ModelSeat:
         if limit is not None and self._n_turns >= limit:
             raise BudgetExhausted("iterations", self._n_turns, limit)
         self._n_turns += 1
-        self._parts.journal.append(
-            "iteration", self._call.id, strategy="rlm", iteration=self._n_turns, model=self._model,
-            messages=[{"role": one.role, "content": one.content} for one in messages[self._n_told :]],
-            compacted=self._compacted,
-        )  # fmt: skip
-        self._n_told, self._compacted = (
-            len(messages) + 1,
-            False,
-        )  # the reply is told of in an event of its own
+        self._call.n_posed += 1
+        tape = self._call.tape
+        if tape.take("iteration", strategy="rlm", iteration=self._n_turns) is None:
+            self._parts.journal.append(
+                "iteration", self._call.id, strategy="rlm", iteration=self._n_turns, model=self._model,
+                messages=[{"role": one.role, "content": one.content} for one in messages[self._n_told :]],
+                compacted=self._compacted, status=self._status,
+            )  # fmt: skip
+        self._n_told = len(messages) + 1  # the reply is told of in an event of its own
+        self._compacted = False
+        if not tape.ran_out and (told := tape.take("reply", iteration=self._n_turns)) is not None:
+            return self._repeated(told.event.fields)
         began = time.monotonic()
         mine = Call(self._call.id, self._call.kind, self._call.name, parent=self._call)
+        mine.n_posed = self._call.n_posed - 1
         answered = await self._ask(messages, mine)
         self._last = {
             "iteration": self._n_turns,
@@ -68,8 +74,17 @@ class ModelSeat:
             "tokens_out": mine.tokens_out,
             "usd": mine.spent.usd,
             "duration_s": round(time.monotonic() - began, 6),
+            "cut": answered.finish == "length",
         }
         return Turn(answered.text, answered.finish == "length")
+
+    def _repeated(self, fields: Mapping[str, Any]) -> Turn:
+        """The reply that is on record."""
+        tokens_in, tokens_out = fields.get("tokens_in", 0), fields.get("tokens_out", 0)
+        spent = Amount(fields.get("calls", 0), tokens_in + tokens_out, fields.get("usd", 0.0))
+        self._call.charge(spent, tokens_in, tokens_out)
+        self._last = {}
+        return Turn(fields["text"], fields.get("cut", False))
 
     async def summary(self, messages: Sequence[Message]) -> str:
         """The reply to these messages, counted as no turn."""
@@ -84,6 +99,8 @@ class ModelSeat:
 
     def judged(self, problem: str) -> None:
         """Put the last reply on record, with what is wrong with it."""
+        if not self._last:
+            return  # it is there
         self._parts.journal.append("reply", self._call.id, **self._last, problem=problem or None)
 
     def keep(self, history: Sequence[Message]) -> None:
@@ -99,7 +116,12 @@ class ModelSeat:
         return sum(n_text_bytes(messages)) / 3.5 > share * room
 
     def status(self) -> str:
-        """Which turn comes next, and what is left."""
+        """Which turn comes next, and what is left; of a turn that is on record, as it was then."""
+        again = self._call.tape.next("iteration", iteration=self._n_turns + 1)
+        self._status = again.event.fields.get("status", "") if again else self._status_now()
+        return self._status
+
+    def _status_now(self) -> str:
         limit, left = self._parts.ledger.limits.iterations, left_line(self._parts.ledger.left())
         number = self._n_turns + 1
         if limit is None:

@@ -182,6 +182,9 @@ class Tree:
         arguments = fields.get("arguments")
         if not self._texts:
             arguments = beginning(arguments)
+        if (again := self._nodes.get(event.call)) is not None:
+            again.outcome, again.duration_s = None, None
+            return
         node = Node(event.call, fields["kind"], fields["name"], arguments, event.at)
         self._nodes[event.call] = node
         parent = self._nodes.get(fields.get("parent") or "")

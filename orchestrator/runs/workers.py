@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from orchestrator.runs.permissions import skill_grants, unmet
 from orchestrator.runs.table import skill_table
@@ -44,6 +45,8 @@ class SkillWorkers:
         self._idle: dict[Key, list[Session]] = {}
         self._order: deque[tuple[Key, Session]] = deque()  # of all idle workers, the longest idle first
         self._numbers = count(1)
+        self._made: WeakSet[Session] = WeakSet()
+        self._n_starting = 0
 
     @asynccontextmanager
     async def use(
@@ -69,13 +72,27 @@ class SkillWorkers:
         scratch = self._folder / f"{next(self._numbers):04d}-{label[:40]}"
         scratch.mkdir(parents=True)
         spec = WorkerSpec(scratch=scratch, cwd=self._cwd, grants=grants, blobs=self._workspace.texts)
-        session = await self._environment.start(spec)
+        self._n_starting += 1
         try:
-            await session.init(**init)
-        except BaseException:
-            await session.close()
-            raise
+            session = await self._environment.start(spec)
+            self._made.add(session)
+            try:
+                await session.init(**init)
+            except BaseException:
+                await session.close()
+                raise
+        finally:
+            self._n_starting -= 1
         return session
+
+    async def only_wait(self) -> bool:
+        """Whether each worker that was asked something only waits for the answers of its own calls."""
+        if self._n_starting or any(session.is_ending for session in self._made):
+            return False
+        for session in [session for session in self._made if session.in_request]:
+            if not session.n_open or not await session.is_waiting():
+                return False
+        return True
 
     async def close(self) -> None:
         """End all idle workers."""

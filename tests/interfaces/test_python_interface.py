@@ -17,7 +17,17 @@ MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
 def test_run_takes_what_arun_takes() -> None:
     signature = inspect.signature(orchestrator.run)
     assert signature == inspect.signature(orchestrator.arun)
-    names = ["workflow", "inputs", "workspace", "model", "sub_model", "strategy", "environment", "budget"]
+    names = [
+        "workflow",
+        "inputs",
+        "workspace",
+        "model",
+        "sub_model",
+        "strategy",
+        "environment",
+        "budget",
+        "answers",
+    ]
     assert list(signature.parameters) == names
     assert {parameter.default for parameter in list(signature.parameters.values())[1:]} == {None}
     assert not inspect.iscoroutinefunction(orchestrator.run)

@@ -96,7 +96,9 @@ def test_status_lists_runs_newest_first(run: str, orchestrate: Orchestrate, work
     lines = orchestrate("status").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["RUN", second, run]
     assert max(map(len, lines)) <= 80
-    assert json.loads(orchestrate("status", second, "--json").stdout) == listed[0]
+    one = json.loads(orchestrate("status", second, "--json").stdout)
+    assert listed[0].items() <= one.items()
+    assert (one["exit_code"], one["answer"], one["needs"]) == (1, None, [])
     assert "no cell gave an answer" in orchestrate("status", second).stdout
 
 

@@ -30,6 +30,7 @@ from orchestrator.models.settings import CommandSettings, ModelSettings, Setting
         ("ollama/llama3:8b", {}, ("chat", "llama3:8b", "ollama", "http://localhost:11434/v1")),
         ("ollama/x", {"OLLAMA_HOST": "box:11434"}, ("chat", "x", "ollama", "http://box:11434/v1")),
         ("llama3:latest", {}, ("chat", "llama3:latest", "openai", "https://api.openai.com/v1")),
+        ("host", {}, ("host", "host", "", None)),
         ("lm_studio/x", {}, ("chat", "x", "lm_studio", "http://localhost:1234/v1")),
         ("deepseek/deepseek-chat", {}, ("chat", "deepseek-chat", "deepseek", "https://api.deepseek.com/v1")),
         ("groq/x", {}, ("chat", "x", "groq", "https://api.groq.com/openai/v1")),
@@ -119,7 +120,6 @@ def test_the_variable_that_is_missing_is_named(name, missing):
     [
         ("command:claud", UsageError, "no command named `claud`"),
         ("hosted_vllm/x", ModelUnavailable, "HOSTED_VLLM_API_BASE"),
-        ("host", ModelUnavailable, "not available yet"),
         ("", UsageError, "has no name"),
         ("openai/", UsageError, "has no name"),
         ("litellm:", UsageError, "has no name"),

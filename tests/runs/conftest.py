@@ -168,7 +168,7 @@ class Place:
         """Run cells as a workflow; events are kept."""
         self.events.clear()
         return asyncio.run(
-            app.execute(self.plan(*cells, head=head, **request), listen=self.events.append, ask=ask)
+            app.execute(self.plan(*cells, head=head, **request), listen=self.events.append, person=ask)
         )
 
     def script(self, *replies: dict[str, Any], name: str = "script.json") -> str:
@@ -186,6 +186,20 @@ class Place:
         path.write_text(f"---\nname: w\n{textwrap.dedent(head).strip()}\n---\n{body}\n", encoding="utf-8")
         request = {"model": self.script(*replies), **request}
         return self.execute(app.plan(app.RunRequest(path, workspace=self.root, **request)))
+
+    def resume(self, run: str = "latest", **given: Any) -> RunResult:
+        """Go on with a run as a process that did not ask its questions; events are kept."""
+        self.events.clear()
+        planned = app.plan_resume(app.ResumeRequest(run, self.root, **given))
+        return self.execute(planned) if isinstance(planned, app.Plan) else planned
+
+    def journal(self, run: str) -> Path:
+        return self.root / "memory/runs" / run / "journal.jsonl"
+
+    def cut(self, run: str, n: int) -> None:
+        """Leave a run with its first n events, as a process does that was killed then."""
+        path = self.journal(run)
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:n]))
 
     def execute(self, planned: app.Plan) -> RunResult:
         """Run what was planned; events are kept."""

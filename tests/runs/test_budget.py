@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import BudgetExhausted
-from orchestrator.runs.budget import Amount, Estimate, Ledger
+from orchestrator.runs.amount import Amount
+from orchestrator.runs.budget import Estimate, Ledger
 from orchestrator.values import Limits
 
 

@@ -250,8 +250,7 @@ def test_a_cancelled_run_ends_its_workers_and_its_journal(place):
         os.kill(pids[0], 0)
     (info,) = list_runs(Workspace(place.root))
     assert info.status == "interrupted"
-    (attempt,) = place.usage()
-    assert (attempt["outcome"], attempt["error_kind"]) == (None, "cancelled")
+    assert not (place.root / "memory/usage.jsonl").exists()  # the attempt goes on when the run does
 
 
 def test_eight_runs_at_once_in_one_process_keep_their_output_apart(place):
@@ -317,20 +316,29 @@ def test_a_skill_with_a_broken_manifest_stops_the_workflow_that_names_it_and_onl
     )
 
 
-def test_a_cell_that_differs_when_run_again_does_nothing_twice_in_the_world(place):
+def test_a_write_of_a_cell_that_differs_when_run_again_is_asked_about(place):
     result = place.run(
-        """
-        import os, uuid
-        try:
-            skills.maths.note(path="out/" + uuid.uuid4().hex)
-        except SkillError as error:
-            refused = error.kind
-        """,
+        "import os\nskills.maths.note(path=f'out/{os.getpid()}')",
         "os._exit(1)",
-        "FINAL([len(os.listdir('out')), refused])",
+        "FINAL(os.listdir('out'))",
         head="skills: [maths]",
     )
-    assert result.answer == [1, "denied"]
+    assert result.status == "suspended"
+    (need,) = result.needs
+    assert (need["kind"], need["function"]) == ("in_doubt", "maths.note")
+    assert len(os.listdir(place.root / "out")) == 1
+
+
+def test_a_call_that_is_not_on_record_is_made_and_reported_with_cell_and_line(place):
+    result = place.run(
+        "import os\nn = skills.maths.double(n=os.getpid())['n']",
+        "os._exit(1)",
+        "FINAL(n == 2 * os.getpid())",
+        head="skills: [maths]",
+    )
+    assert result.answer is True
+    (diverged, *_) = [event.fields for event in place.events if event.event == "diverged"]
+    assert (diverged["cell"], diverged["line"]) == (1, 2)
     assert "did something else when it was run again" in place.observed(3)
 
 

@@ -198,12 +198,17 @@ def test_a_call_that_needs_approval_is_made_only_when_a_person_agrees(place):
     head = 'skills: [maths]\napprovals: ["skill:maths.note"]'
     call = "skills.maths.note(path='out/n.txt')"
     result = place.run(CAUGHT.format(call=call), head=head)
-    assert (result.status, result.exit_code) == ("denied", 5)
-    assert "`maths.note` waits for a person, and there is nobody to ask" in result.message
+    assert (result.status, result.exit_code) == ("suspended", 3)
+    (need,) = result.needs
+    assert (need["kind"], need["function"], need["arguments"]) == (
+        "approval",
+        "maths.note",
+        {"path": "out/n.txt"},
+    )
     asked = []
 
     async def agree(approval):
-        asked.append(approval.function)
+        asked.append(approval.fields["function"])
         return len(asked) == 1
 
     assert place.run(f"FINAL({call})", head=head, ask=agree).answer == {"n": 1}
@@ -241,7 +246,7 @@ def test_a_cell_can_ask_a_person(place):
 
     result = place.run("FINAL([approve('Send it?'), approve('Keep it?', items=[1])])", ask=refuse)
     assert result.answer == [False, True]
-    assert place.run("FINAL(approve('Send it?'))").exit_code == 5
+    assert place.run("FINAL(approve('Send it?'))").exit_code == 3
 
 
 def test_the_time_that_a_person_takes_counts_for_no_limit(place):
@@ -372,7 +377,8 @@ def test_what_waits_for_a_person_waits_inside_a_nested_workflow_too(place):
     nested = NESTED.replace('approvals: ["skill:maths.note"]\n', "")
     (place.root / "skills/maths/tripled.md").write_text(nested)
     head = 'skills: [maths]\napprovals: ["skill:maths.note"]'
-    assert place.run("FINAL(skills.maths.tripled(n=1))", head=head).exit_code == 5
+    (need,) = place.run("FINAL(skills.maths.tripled(n=1))", head=head).needs
+    assert (need["kind"], need["function"]) == ("approval", "maths.note")
 
 
 def test_a_nested_workflow_that_only_a_model_could_run_is_an_error_of_its_call(place):
@@ -468,7 +474,7 @@ def test_a_wide_tree_starts_few_workers_at_a_time(place):
             budget={"concurrency": 4},
         )
         async with open_parts(planned, environment) as parts:
-            return await Engine(parts, {}).run({})
+            return await Engine(parts, {}).run({}, {})
 
     result = asyncio.run(run())
     assert (result.status, result.answer) == ("answered", 60)
