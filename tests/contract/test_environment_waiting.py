@@ -76,6 +76,14 @@ BUSY = {
         threading.Thread(target=llm_query, args=('q',), daemon=True).start()
         subprocess.run(['sleep', '1000'], capture_output=True)
     """,
+    "an asyncio loop reads": """
+        async def main():
+            reader = asyncio.StreamReader()
+            source = open(os.pipe()[0], 'rb')
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
+            await asyncio.gather(asyncio.to_thread(llm_query, 'q'), reader.read())
+        asyncio.run(main())
+    """,
     "an asyncio program runs": """
         async def main():
             program = await asyncio.create_subprocess_exec('sleep', '1000')
