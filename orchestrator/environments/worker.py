@@ -387,7 +387,7 @@ class Channel:
 
     def __init__(self, read_fd: int, write_fd: int, deadline: Deadline) -> None:
         self.scratch = ""  # known once `start` came
-        self.place = ""  # the file name of the cell that runs
+        self.place = ""  # the file name of the cell that runs, while one does
         self.readings: list[int] = []  # of the clock, which the parent was not told yet
         self._read_fd, self._write_fd = read_fd, write_fd
         self._held = deadline
@@ -480,8 +480,9 @@ class Channel:
 
 
 def _line_in(place: str) -> int:
-    """The line of this file that the calling thread is in, innermost; 0 where it is in none."""
-    frame: types.FrameType | None = sys._getframe(1)
+    """The line of this file that the calling thread is in, innermost; 0 where it is in none, or `place` is empty."""
+    # Without a place there is nothing to look for, and compiled code may have an empty file name.
+    frame: types.FrameType | None = sys._getframe(1) if place else None
     while frame is not None:
         if frame.f_code.co_filename == place:
             return frame.f_lineno or 0
@@ -1605,6 +1606,9 @@ class Repeats:
     replaced, and do what the real ones do outside such requests, in processes that a cell forks, and past `READINGS`
     readings. Any thread may call them. Those that stand for C functions are bound methods: a Python function would
     bind to an instance of a class that holds it, as `logging.Formatter` holds `time.localtime`.
+
+    Not covered: `random.Random()` and `random.seed()` without a seed, and with the first the names of `tempfile`;
+    `os.getrandom`, `time.clock_gettime`, times of files; which of several threads gets which reading or identifier.
     """
 
     def __init__(self, readings: list[int]) -> None:
@@ -1726,7 +1730,8 @@ class _StandIn(type):
     """Type of a class that stands for the one in its `_real`: what it makes, and what it takes for its own, is of that.
 
     So instances are real ones, wherever they come from, and nothing that is made of them differs. The two are equal,
-    as keys of a table too. Classes that are derived from it are themselves.
+    as keys of a table too, but not identical: `type(x) is datetime` does not hold. Classes that are derived from it are
+    themselves.
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
