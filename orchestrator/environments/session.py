@@ -405,12 +405,11 @@ class _Request:
         self._room = 0 if repeat is None else max(0, worker.READINGS - len(repeat.clock))
         self.n_open = 0  # calls that are not answered yet
         self._n_answered = 0
-        self._may_wait = False
         self._looks: dict[int, asyncio.Future[bool]] = {}
 
     async def is_waiting(self) -> bool:
         """Whether each thread only waited, and nothing was answered since."""
-        if not self._may_wait or not self.n_open:
+        if not self.n_open:  # so too of a program or an expression: they make none
             return False
         n_answered, number = self._n_answered, next(self._session.looks)
         self._looks[number] = asyncio.get_running_loop().create_future()
@@ -424,7 +423,6 @@ class _Request:
             del self._looks[number]
 
     async def run(self, frame: dict[str, Any]) -> dict[str, Any]:
-        self._may_wait = frame["kind"] in ("cell", "function")
         try:
             async with asyncio.TaskGroup() as group:
                 await self._session.send(frame)
