@@ -8,7 +8,7 @@ help:
 	@echo 'make demo    run the main workflow over example skills, in .demo/'
 	@echo 'make test    run every test'
 	@echo 'make check   format, lint, types, import contracts, generated docs'
-	@echo 'make hosts   check the plugin with the real Claude Code and OpenClaw (needs npm, else says that it was skipped)'
+	@echo 'make hosts   check with the real Claude Code, OpenClaw and MCP inspector (needs npm, else says that it was skipped)'
 	@echo 'make bench   print the benchmark tables'
 	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make lock    write requirements.lock anew (needs uv)'
@@ -44,7 +44,7 @@ docs: $(READY)
 	$(BIN)/python tools/command_line_reference.py
 
 lock:
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra mcp --group dev --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
 clean:

@@ -251,3 +251,5 @@ def _add_workspace(commands: Commands[Parser]) -> None:
         commands, "doctor", "doctor", "check this machine: Python, environments, programs, workspace"
     )
     _in_workspace(doctor)
+    mcp = _command(commands, "mcp", "mcp", "serve runs and skills to a host over MCP, on stdin and stdout")
+    _in_workspace(mcp, json=False)

@@ -95,7 +95,11 @@ def test_nothing_that_reaches_models_is_loaded_where_none_is_asked(words: list[s
     (tmp_path / "orchestrate.toml").write_text('[models.default]\nmodel = "anthropic/claude-sonnet-4-5"\n')
     words = [str(tmp_path / word) if word == "w.md" else word for word in words]
     modules = loaded_by_command([*words, "--workspace", str(tmp_path)])
-    assert third_party(modules) & {"aiohttp", "httpx", "litellm", "openai"} == set()
+    assert third_party(modules) & {"aiohttp", "httpx", "litellm", "mcp", "mcp_types", "openai"} == set()
+
+
+def test_help_of_the_server_loads_no_sdk() -> None:
+    assert third_party(loaded_by_command(["mcp", "--help"])) == set()
 
 
 def test_every_public_name_can_be_imported() -> None:
@@ -121,12 +125,15 @@ def test_third_party_packages_are_imported_by_the_modules_that_own_them() -> Non
         for name in third_party(imports_of(path)):
             importers.setdefault(name, []).append(path.relative_to(PACKAGE).as_posix())
     documents = ["documents/models.py", "documents/validation.py"]  # the models, and their errors as problems
+    server = "interfaces/mcp_server.py"  # forms and parameters of the SDK are pydantic's
     assert importers == {
         "aiohttp": ["models/chat.py"],
         "jsonschema": ["documents/schemas.py"],
         "litellm": ["models/through_litellm.py"],
         "markdown_it": ["documents/markdown.py"],
-        "pydantic": documents,
+        "mcp": [server],
+        "mcp_types": [server],
+        "pydantic": [*documents, server],
         "pydantic_core": documents,
         "referencing": ["documents/schemas.py"],
         "rich": ["interfaces/console.py"],

@@ -98,6 +98,11 @@ def test_installed_command_runs_a_workspace_of_its_own(installed: Path, tmp_path
     assert orchestrate("usage").stdout.startswith("SKILL")
     assert "bundled" in orchestrate("skills").stdout
     assert list(home.iterdir()) == []
+    served = orchestrate("mcp")
+    assert (served.returncode, served.stdout) == (69, "")
+    assert served.stderr.splitlines()[1] == (
+        "hint: install it with: python -m pip install 'skill-orchestrator[mcp]'   (from a clone: '.[mcp]')"
+    )
 
 
 def test_installed_package_is_not_the_repository(installed: Path) -> None:
