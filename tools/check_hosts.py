@@ -1,6 +1,6 @@
-"""Checks this repository as a plugin with the real hosts, Claude Code and OpenClaw, and prints a line for each check.
+"""Checks this repository with the real hosts, Claude Code and OpenClaw, and with the MCP inspector: a line for each check.
 
-    python tools/check_hosts.py [claude-code] [openclaw]
+    python tools/check_hosts.py [claude-code] [openclaw] [mcp-inspector]
 
 Each host works on a copy of the tracked files under a path with spaces, in a home of its own, without keys; its model is
 a loopback server. Where a host is neither in the cache nor to be had from the npm registry, its checks are skipped, which
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from host_packages import CLAUDE_CODE, NODE, OPENCLAW, OutOfReach, package
+from host_packages import CLAUDE_CODE, INSPECTOR, NODE, OPENCLAW, OutOfReach, package
 from skill_using_model import SECRET, skill_using_model
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +67,7 @@ def claude_code(work: Path) -> Iterator[Check]:
     listed = claude.run("plugin", "details", PLUGIN["name"]).stdout
     yield "every bundled skill is listed", missing(SKILLS, listed)
     yield "skills that it uses are recorded", recorded_use(claude, work)
+    yield "mcp add, and it connects", connected(claude, work)
     yield "plugin uninstall", claude.problem("plugin", "uninstall", PLUGIN["name"])
 
 
@@ -95,6 +96,15 @@ def recorded_use(claude: Host, work: Path) -> str:
     )
 
 
+def connected(claude: Host, work: Path) -> str:
+    """What is wrong after the server was added."""
+    server = ("orchestrate", "mcp", "--workspace", work)
+    if problem := claude.problem("mcp", "add", "orchestrate", "--", *server):
+        return problem
+    told = claude.run("mcp", "get", "orchestrate").stdout
+    return "" if "Connected" in told else told
+
+
 def openclaw(work: Path) -> Iterator[Check]:
     """Install the plugin as a Claude bundle, then as an Agent Plugins bundle; its skills have to be listed."""
     home = package(OPENCLAW)
@@ -112,6 +122,28 @@ def openclaw(work: Path) -> Iterator[Check]:
         # Where OpenClaw has a skill of the same name, its own wins.
         ready = [skill["name"] for skill in skills if skill["eligible"] or skill.get("bundled")]
         yield "skills list", missing(SKILLS, ready)
+
+
+def mcp_inspector(work: Path) -> Iterator[Check]:
+    """List the tools of the server, and call one that runs a workflow and one that fails."""
+    home = package(INSPECTOR)
+    node = package(NODE) / "bin"
+    inspector = Host(work, [str(node / "node"), str(home / "clients/launcher/build/index.js"), "--cli"], node)
+    (work / "one.md").write_text(
+        "---\nname: one\ninputs: {n: integer}\n---\n# One\n\n```repl\nFINAL(inputs['n'])\n```\n"
+    )
+    server = ("orchestrate", "mcp", "--workspace", str(work))
+    tools = inspector.json(*server, "--method", "tools/list", "--strict").get("tools", [])
+    wanted = ["run_workflow", "resume_run", "run_status", "suggest_skills"]
+    yield "tools/list --strict", missing(wanted, [tool["name"] for tool in tools])
+    call = (*server, "--method", "tools/call", "--tool-name")
+    one = inspector.json(
+        *call, "run_workflow", "--tool-arg", "workflow=one.md", "--tool-arg", 'inputs={"n": 7}'
+    )
+    told = one.get("structuredContent", {})
+    yield "tools/call run_workflow", "" if told.get("answer") == 7 else f"{one}"
+    gone = inspector.json(*call, "run_status", "--tool-arg", "run=gone")
+    yield "tools/call run_status of no run is an error", "" if gone.get("isError") is True else f"{gone}"
 
 
 class Host:
@@ -181,7 +213,11 @@ def missing(names: list[str], among: str | list[str]) -> str:
     return f"not there: {', '.join(gone)}" if gone else ""
 
 
-HOSTS: dict[str, Callable[[Path], Iterator[Check]]] = {"claude-code": claude_code, "openclaw": openclaw}
+HOSTS: dict[str, Callable[[Path], Iterator[Check]]] = {
+    "claude-code": claude_code,
+    "openclaw": openclaw,
+    "mcp-inspector": mcp_inspector,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The hosts' own programs, from the npm registry, kept in a cache outside of this checkout.
+"""The hosts' own programs and the MCP inspector, from the npm registry, kept in a cache outside of this checkout.
 
 The versions are fixed, so that what passes today passes tomorrow, and what is in the cache needs no network. No script
 of these packages is run while they are installed.
@@ -16,9 +16,10 @@ from pathlib import Path
 
 CLAUDE_CODE = "@anthropic-ai/claude-code@2.1.332"
 OPENCLAW = "openclaw@2026.9.6"
+INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 NODE = f"node-{sys.platform}-{MACHINE}@26.12.1"
-"""What OpenClaw runs in: it wants a newer Node.js than most machines have."""
+"""What OpenClaw and the inspector run in: they want a newer Node.js than most machines have."""
 
 QUIETLY = ("--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error")
 REACH_S = 30
