@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LOOK_S = 0.002
+"""How long a keeper waits before it looks again; five times as long where it is to kill nobody."""
 LONGEST_S = 60.0
 """How long a life may take before it counts as hung."""
 GONE_S = 5.0
@@ -98,7 +99,7 @@ def keep(order: Order, out: IO[bytes], err: IO[bytes]) -> Life:
         if now - started > LONGEST_S and not is_hung:
             is_hung = True
             kill_below(os.getpid())
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S if order.kill else 5 * LOOK_S)
     ended = time.monotonic()
     left = leave_nothing()
     return Life(

@@ -23,10 +23,9 @@ def at_events(undisturbed: Played, moment: Moment, who: Who, every: int = 1) -> 
 
 
 def at_instants(undisturbed: Played, n: int, chance: Random) -> Iterator[Plan]:
-    """Kills at random instants, uniform over the time that the run takes; every second one spares the workers."""
-    for number in range(n):
-        after_s = chance.uniform(0, undisturbed.ran_s)
-        yield (Kill("alone" if number % 2 else "all", after_s=after_s),)
+    """Kills at random instants, uniform over the time that the run takes; about half of them spare the workers."""
+    for _ in range(n):
+        yield (Kill(chance.choice(("alone", "all")), after_s=chance.uniform(0, undisturbed.ran_s)),)
 
 
 def of_workers(undisturbed: Played, n: int, chance: Random) -> Iterator[Plan]:

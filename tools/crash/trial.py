@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crash import record
 from crash.answering import answer, messages
-from crash.keeper import Life, Order, lived
+from crash.keeper import LONGEST_S, Life, Order, lived
 from crash.places import TURN
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MOST_LIVES = 60
 KILLED = -9
 SUSPENDED = 3
+UNAVAILABLE = 69
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class Played:
     lives: list[Life] = field(default_factory=list)
     n_kills: int = 0
     n_begun_anew: int = 0  # killed before the run had a record
+    n_given_up: int = 0  # ended for the want of its worker, and could be resumed
     hosted: dict[str, str] = field(default_factory=dict)  # what the host was asked, by the ids of needs
     asked: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[str] = field(default_factory=Counter)
@@ -58,7 +61,9 @@ def play(place: Place, kills: Iterable[Kill] = ()) -> Played:
         life = _live(place, words, waiting[0] if waiting else None)
         played.lives.append(life)
         _note_end(place, played, life, waiting)
-        if life.code != KILLED and life.code != SUSPENDED:
+        if life.code == UNAVAILABLE and life.is_killed:  # the worker, while it was started
+            played.n_given_up += 1
+        elif life.code != KILLED and life.code != SUSPENDED:
             break
         words = _go_on(place, played, life)
     else:
@@ -134,10 +139,12 @@ def _close(place: Place, played: Played) -> None:
     played.n_requests = sum(event["event"] == "request" for event in told)
     played.problems += record.problems(told)
     played.diverged = record.diverged(told)
-    words = ["show", played.journal.parent.name, "--workspace", "."]
-    show = lived(Order(place.command(words), str(place.root), place.env, str(place.runs)))
-    if show.code:
-        played.problems.append(f"`orchestrate show` ended with {show.code}: {show.stderr[-500:]}")
+    command = place.command(["show", played.journal.parent.name, "--workspace", "."])
+    show = subprocess.run(
+        command, cwd=place.root, env=place.env, capture_output=True, text=True, timeout=LONGEST_S, check=False
+    )
+    if show.returncode:
+        played.problems.append(f"`orchestrate show` ended with {show.returncode}: {show.stderr[-500:]}")
 
 
 def _journal(place: Place) -> Path | None:

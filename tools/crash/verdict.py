@@ -24,7 +24,7 @@ class Verdict:
 
     kills: tuple[Kill, ...]
     n_kills: int  # that came before the run had ended
-    is_ended: bool  # with an answer or without, and not for the want of its surroundings
+    is_ended: bool  # with an answer or without, and never for the want of a worker
     is_equal: bool  # answer and exit code
     is_once: bool  # every effect on the world: exactly once
     n_asked: int  # calls in doubt
@@ -45,7 +45,7 @@ def judge(kills: tuple[Kill, ...], played: Played, undisturbed: Played) -> Verdi
     verdict = Verdict(
         kills,
         played.n_kills,
-        played.code in ENDED,
+        played.code in ENDED and not played.n_given_up,
         (played.code, played.result.get("answer")) == (undisturbed.code, undisturbed.result.get("answer")),
         played.effects == undisturbed.effects if not lost_cells else not more,
         len(played.in_doubt),
@@ -55,7 +55,7 @@ def judge(kills: tuple[Kill, ...], played: Played, undisturbed: Played) -> Verdi
         not played.problems,
         len(played.diverged),
     )
-    if not verdict.is_ended or not (verdict.is_equal or lost_cells):
+    if played.code not in ENDED or not (verdict.is_equal or lost_cells):
         verdict.faults.append(_differs(played, undisturbed))
     if not verdict.is_once:
         fewer = undisturbed.effects - played.effects
