@@ -166,13 +166,14 @@ class WorkerLost(WorldError):
     """A worker ended, or broke its protocol, while it was asked something.
 
     `reason` tells a cell's author what happened, as `the worker was killed by signal 9`; `late` says whether it was
-    ended for being past its deadline.
+    ended for being past its deadline, `killed` whether signal 9 ended it, which may have come from outside.
     """
 
-    def __init__(self, reason: str, *, late: bool = False) -> None:
+    def __init__(self, reason: str, *, late: bool = False, killed: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.late = late
+        self.killed = killed
 
 
 class PolicyError(OrchestratorError):

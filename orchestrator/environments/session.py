@@ -75,6 +75,9 @@ LOOK_S = 0.5
 
 MAX_OPEN_CALLS = 10_000
 
+MARK = "ORCHESTRATE_RUN"
+"""A variable that every worker has: what it starts knows that it is within a run."""
+
 T = TypeVar("T")
 
 Serve = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -116,6 +119,7 @@ class Session:
         self.looks = itertools.count(1)
         self._current: _Request | None = None  # while one runs
         self._lost = ""  # why it can't be asked any more
+        self._was_killed = False
         self._ending: asyncio.Task[int] | None = None
 
     @property
@@ -214,7 +218,7 @@ class Session:
         """The `done` frame that answers a request. The worker is lost with everything that is raised from here."""
         if not self.alive:
             await self._end(self._lost or None)
-            raise WorkerLost(self._lost)
+            raise WorkerLost(self._lost, killed=self._was_killed)
         self._n_requests += 1
         clock = _Clock(self, timeout_s)
         self._current = request = _Request(self, self._n_requests, serve, clock, repeat)
@@ -240,7 +244,7 @@ class Session:
             raise
         finally:
             self._current = None
-        raise WorkerLost(self._lost)
+        raise WorkerLost(self._lost, killed=self._was_killed)
 
     def _read(self, reader: Callable[[dict[str, Any]], T], frame: dict[str, Any]) -> T:
         try:
@@ -308,7 +312,8 @@ class Session:
             # It closed its stream, so it is about to end; its own exit code says more than our signal would.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):
-                    self._lost = _described_end(await self._leash.wait())
+                    code = await self._leash.wait()
+                    self._lost, self._was_killed = _described_end(code), code == -signal.SIGKILL
             self._lost = self._lost or "the worker closed its stream, and was killed"
         self._leash.kill()
         self._writer.transport.abort()
@@ -590,6 +595,7 @@ def _environment(spec: WorkerSpec) -> dict[str, str]:
         "HOME": str(spec.scratch),
         "TMPDIR": str(spec.scratch),
         "PYTHONDONTWRITEBYTECODE": "1",
+        MARK: "1",
         **spec.grants.env,
     }
 

@@ -18,6 +18,7 @@ from orchestrator.runs.call import Call, described
 from orchestrator.runs.context import recorded
 from orchestrator.runs.desk import Need, need_id
 from orchestrator.runs.parts import Errand
+from orchestrator.runs.past import canonical
 from orchestrator.runs.record import on_record, repeated
 from orchestrator.runs.table import bound
 
@@ -178,6 +179,7 @@ class Server:
     ) -> Any:
         """The work's value: allowed, approved, in a slot, on record. `once`: not to be done twice unasked."""
         if call.is_settled:
+            self._claim_approval(call, skill, function, asks=asks)
             return repeated(self.parts, call)
         error = call.refused(self.parts.ledger.limits.depth)
         if error is None and not await self._approved(call, skill, function, asks=asks):
@@ -196,20 +198,31 @@ class Server:
         return await on_record(self.parts, call, refuse, skill=skill)
 
     async def _approved(self, call: Call, skill: Skill, function: str, *, asks: bool) -> bool:
+        if not asks and not self._is_asked_about(skill, function):
+            return True
+        return await self.asked(_question(call), call.name, call.arguments)
+
+    def _is_asked_about(self, skill: Skill, function: str) -> bool:
+        """Whether the document's `approvals:` name it."""
         # A script is asked about under its functions' names too: it is the same code.
         names = {function, *(one.name for one in skill.functions.values() if one.entry == function)}
         patterns = {f"skill:{skill.name}", *(f"skill:{skill.name}.{name}" for name in names)}
-        if not asks and not patterns.intersection(self.rights.approvals):
-            return True
-        prompt = f"Run {call.name}({described(call.arguments)})?"
-        return await self.asked(prompt, call.name, call.arguments)
+        return bool(patterns.intersection(self.rights.approvals))
+
+    def _claim_approval(self, call: Call, skill: Skill, function: str, *, asks: bool) -> None:
+        """Take the approval that belongs to a call on record: it may not let another call through."""
+        claims = self.call.claims
+        if claims is not None and (asks or self._is_asked_about(skill, function)):
+            claims.take(
+                "approval", call.name, canonical(recorded(_approval(_question(call), call.arguments)))
+            )
 
     async def _approve(self, request: Request) -> bool:
         return await self.asked(requests.part(request, "prompt", str), "approve", request.get("items"))
 
     async def asked(self, prompt: str, function: str, arguments: Any) -> bool:
         """Whether a person agrees, who may have to be waited for."""
-        call = self.call.child("approval", function, {"prompt": prompt, "arguments": arguments})
+        call = self.call.child("approval", function, _approval(prompt, arguments))
 
         async def put() -> bool:
             fields = {"function": function, "arguments": recorded(arguments)}
@@ -306,6 +319,15 @@ _SERVED: dict[str, Callable[[Server, Request], Awaitable[Any]]] = {
     "log": Server._log,
     **queries.SERVED,
 }
+
+
+def _question(call: Call) -> str:
+    return f"Run {call.name}({described(call.arguments)})?"
+
+
+def _approval(prompt: str, arguments: Any) -> dict[str, Any]:
+    """The arguments of an approval's call."""
+    return {"prompt": prompt, "arguments": arguments}
 
 
 def _function(skill: Skill, name: str | None) -> Function | None:

@@ -16,7 +16,7 @@ from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
 from orchestrator.runs.context import forget_texts
 from orchestrator.runs.desk import Desk
-from orchestrator.runs.journal import Journal, is_alive
+from orchestrator.runs.journal import FILE_NAME, Journal, is_alive
 from orchestrator.runs.models import Models
 from orchestrator.runs.parts import Parts, Rights
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
@@ -122,7 +122,7 @@ def begun(
 def _make_folders(workspace: Workspace, folder: Path, *, resumes: bool) -> None:
     """The run's folder, and the place for long texts."""
     try:
-        folder.mkdir(parents=True, mode=0o700, exist_ok=resumes)
+        folder.mkdir(parents=True, mode=0o700, exist_ok=resumes or not (folder / FILE_NAME).exists())
         workspace.texts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise workspace_error(folder, error) from error

@@ -146,11 +146,7 @@ class Past:
     def go_on(self) -> None:
         """End the record of before: from here on events are this process's own."""
         self.is_live = True
-        for call, amount in self._lost.items():
-            self.spent.add(amount)
-            if (told := self._told.get(call)) is not None:
-                told.lost.add(amount)
-        self._lost.clear()
+        self._count_lost()
 
     @property
     def is_over(self) -> bool:
@@ -249,6 +245,10 @@ class Past:
             n_tokens = fields.get("tokens_in", 0) + fields.get("tokens_out", 0)
             self.spent.add(Amount(fields.get("calls", 0), n_tokens, fields.get("usd", 0.0)))
             self._lost.pop(event.call, None)
+            if is_llm:  # what its lost requests cost is part of that, and was counted when they were lost
+                self.spent.take(self._told[event.call].lost)
+        if event.event == "resumed":
+            self._count_lost()
         if event.event in ("run_started", "resumed"):
             self.seconds += _seconds(self._began, self._last)
             self._began = event.at
@@ -256,6 +256,14 @@ class Past:
             self.seconds = event.fields["usage"]["seconds"]
             self._began = ""
         self._last = event.at
+
+    def _count_lost(self) -> None:
+        """Count requests whose process did not live to see their replies."""
+        for call, amount in self._lost.items():
+            self.spent.add(amount)
+            if (told := self._told.get(call)) is not None:
+                told.lost.add(amount)
+        self._lost.clear()
 
     def close_count(self) -> None:
         """Count the time of a life that ended without a word."""

@@ -130,7 +130,9 @@ class Repl:
         broken = fields.get("broken_skill", False)
         return Observation(fields["output"], fields["error"], fields["answered"], answer, broken)
 
-    async def _observed(self, cell: Cell, stage: int, *, is_whole: bool = False) -> tuple[Observation, bool]:
+    async def _observed(
+        self, cell: Cell, stage: int, *, is_whole: bool = False, again: bool = False
+    ) -> tuple[Observation, bool]:
         """What a cell shows, and whether its worker outlived it."""
         call, note = self._server.call, ""
         if (starting := self._starting) is not None:
@@ -146,6 +148,9 @@ class Repl:
             done = await self._run(cell)
         except WorkerLost as lost:
             await self.close()
+            if lost.killed and not again:
+                # It may have been killed from outside. What the cell has called so far is on record.
+                return await self._observed(cell, stage, is_whole=is_whole, again=True)
             text = f"{note}The cell was ended: {lost.reason}. Its variables are lost; those of earlier cells come back."
             return Observation(text, error=lost.reason), False
         self._note_left_out()

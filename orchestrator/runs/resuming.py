@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.environments.session import MARK
 from orchestrator.errors import Denied, UsageError
 from orchestrator.runs.desk import Need, need_id
 from orchestrator.runs.journal import FILE_NAME, is_alive, read_journal
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.documents.types import Workflow
-
-MARK = "ORCHESTRATE_RUN"
-"""A variable that every worker has: what it starts is within a run."""
 
 TOLD = frozenset({"run_started", "resumed", "suspended", "run_finished"})
 

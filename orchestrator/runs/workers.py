@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from orchestrator.errors import EnvironmentUnavailable, WorkerLost
 from orchestrator.runs.permissions import skill_grants, unmet
 from orchestrator.runs.table import skill_table
 from orchestrator.values import WorkerSpec
@@ -68,7 +69,16 @@ class SkillWorkers:
         await self._kept(key, session)
 
     async def start(self, grants: Grants, label: str, **init: Any) -> Session:
-        """A new worker with a scratch folder of its own, initialised. The caller closes it."""
+        """A new worker with a scratch folder of its own, initialised. The caller closes it.
+
+        One that is killed before it can do anything is started anew: nothing has happened in it.
+        """
+        try:
+            return await self._started(grants, label, **init)
+        except (WorkerLost, EnvironmentUnavailable):
+            return await self._started(grants, label, **init)
+
+    async def _started(self, grants: Grants, label: str, **init: Any) -> Session:
         scratch = self._folder / f"{next(self._numbers):04d}-{label[:40]}"
         scratch.mkdir(parents=True)
         spec = WorkerSpec(scratch=scratch, cwd=self._cwd, grants=grants, blobs=self._workspace.texts)

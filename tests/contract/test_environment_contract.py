@@ -645,6 +645,7 @@ def test_worker_has_no_variables_of_ours_but_those_granted(rig, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     done = rig.cell("import os\nFINAL(dict(os.environ))", grants=Grants(env={"ALLOWED": "yes"}))
     assert set(done.answer) == {
+        "ORCHESTRATE_RUN",
         "PATH",
         "HOME",
         "TMPDIR",

@@ -21,25 +21,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes
 SLOW = {"host", "approved"}  # their runs have many lives as it is: fewer trials
 WAYS = (("after", "alone"), ("before", "all"), ("torn", "all"), ("after", "all"))
 SEED = 7
-KNOWN = {
-    "approved": "a second call with the same arguments takes the approval of the first, and a resumed cell diverges",
-    "recursive": "a turn that was lost is not counted by the life after next",
-}
-"""Faults of the product that are not corrected yet: a case that holds in all its trials belongs here no more."""
 
 
 def trials(n, n_slow):
     """So many trials of each case; those of a case go to one worker, which runs it undisturbed only once."""
     return [
-        pytest.param(name, share, id=f"{name}-{number}", marks=marks(name))
+        pytest.param(name, share, id=f"{name}-{number}", marks=pytest.mark.xdist_group(f"crash-{name}"))
         for name in CASES
         for number, share in enumerate(shares(n_slow if name in SLOW else n))
     ]
-
-
-def marks(name):
-    known = [pytest.mark.xfail(reason=KNOWN[name], strict=False)] if name in KNOWN else []
-    return [pytest.mark.xdist_group(f"crash-{name}"), *known]
 
 
 def shares(n):

@@ -306,3 +306,58 @@ def test_readings_of_the_clock_that_went_into_calls_are_given_again(place):
     place.cut(whole.run, next(n for n, line in enumerate(lines, 1) if b'"maths.double"' in line))
     assert place.resume(whole.run).answer == whole.answer
     assert not any(event.event == "diverged" for event in place.events)
+
+
+def test_an_approval_lets_only_its_own_call_through(place):
+    (place.root / "orchestrate.toml").write_text("[approvals]\nby_asker = true\n")
+    head = 'skills: [maths]\napprovals: ["skill:maths.double"]'
+    cell = """
+    made = []
+    for _ in range(2):
+        try:
+            made.append(skills.maths.double(n=1)["n"])
+        except SkillError as error:
+            made.append(error.kind)
+    FINAL(made)
+    """
+    result = place.run(cell, head=head)
+    (first,) = result.needs
+    (second,) = place.resume(result.run, approve=(first["id"],)).needs
+    assert second["id"] != first["id"]
+    assert place.resume(result.run, deny=(second["id"],)).answer == [2, "denied"]
+    assert not any(event.event == "diverged" for event in place.events)
+
+
+def test_requests_lost_in_several_lives_are_all_counted(place):
+    whole = place.run("FINAL(llm_query('a'))", model=script(place))
+    for life in range(2):
+        lines = place.journal(whole.run).read_bytes().splitlines()
+        place.cut(whole.run, max(n for n, line in enumerate(lines, 1) if b'"request"' in line))
+        result = place.resume(whole.run)
+        assert (result.answer, result.usage.calls) == ("yes", 2 + life)
+        assert result.attempts[0].usage.calls == 2 + life
+
+
+def test_turns_lost_in_several_lives_are_all_counted(place):
+    turn = {"role": "root", "reply": "```repl\nFINAL(approve('go?'))\n```"}
+    result = place.solve(turn)
+    lines = place.journal(result.run).read_bytes().splitlines()
+    place.cut(result.run, next(n for n, line in enumerate(lines, 1) if b'"request"' in line))
+    (need,) = place.resume(result.run).needs
+    assert place.resume(result.run, deny=(need["id"],)).usage.calls == 2
+
+
+def test_a_cell_whose_worker_is_killed_from_outside_is_run_once_more(place):
+    result = place.run(
+        """
+        import os, signal
+        n = skills.maths.double(n=4)["n"]
+        if not os.path.exists("out/once"):
+            open("out/once", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        FINAL(n)
+        """,
+        head='skills: [maths]\npermissions: {write: ["out/**"], read: ["out/**"]}',
+    )
+    assert result.answer == 8
+    assert sum(event.event == "call_started" and event.call != "0" for event in place.events) == 1
