@@ -106,12 +106,12 @@ def missing_needs(run: str, workflow: Workflow, missing: Iterable[str]) -> list[
     """The needs of inputs that somebody still has to give."""
     needs = []
     properties = workflow.inputs.get("properties", {})
-    for number, name in enumerate(missing):
+    for name in missing:
         schema = properties.get(name, {})
         schema = schema if isinstance(schema, dict) else {}
         said = f": {schema['description']}" if schema.get("description") else ""
         fields = {"name": name, "schema": schema}
-        need = Need(need_id(run, name, "input", number), "input", "0", f"Which `{name}`?{said}", fields)
+        need = Need(need_id(run, name, "input"), "input", "0", f"Which `{name}`?{said}", fields)
         needs.append(need.shown())
     return needs
 
