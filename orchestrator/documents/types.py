@@ -54,7 +54,7 @@ class Workflow:
     max_retries: int = 0
     cell_timeout_s: float = 120.0
     warnings: tuple[Problem, ...] = ()
-    source: str = ""  # the whole text
+    source: str = field(default="", compare=False, repr=False)  # the whole text
 
 
 @dataclass(frozen=True, slots=True)

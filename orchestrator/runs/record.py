@@ -103,6 +103,8 @@ async def _rehearsed(journal: Rehearsal, call: Call, work: Callable[[], Awaitabl
 def diverged(parts: Parts, call: Call, message: str, line: int = 0) -> None:
     """Put on record that a cell does something else than it did before."""
     parts.journal.append("diverged", call.id, cell=call.cell, line=line, message=message)
+    where = f"cell {call.cell}, line {line}" if line else f"cell {call.cell}"
+    parts.journal.tell("log", call.id, text=f"warning: {where}, run again: {message}")
 
 
 def repeated(parts: Parts, call: Call) -> Any:
