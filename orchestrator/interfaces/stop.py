@@ -58,10 +58,8 @@ def run(args: argparse.Namespace) -> int:
 def _signal(folder: Path, signum: signal.Signals) -> None:
     process = process_of(folder)
     if process is None:
-        raise UsageError(
-            f"`{folder.name}` does not say which process has it",
-            hint="look for it with `ps`, and end it by hand",
-        )
+        say(f"`{folder.name}` does not say which process has it: look for it with `ps`, and end it by hand")
+        return
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signum)
 

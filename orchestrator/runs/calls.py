@@ -49,6 +49,10 @@ QUICK = frozenset(
 """Requests that wait for nobody: to fetch a place again would take longer than they do."""
 
 
+MANY = frozenset({"skill_map", "llm_query_batched", "rlm_query_batched"})
+"""Requests of many calls side by side: their order means nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """What one call's code may ask for. `scope` are the skills that it may call, by name; `rights` what they may do.
@@ -69,14 +73,15 @@ class Server:
         serve = _SERVED.get(fn)
         if serve is None:
             raise CallError(f"there is no `{fn:.60}` to call", kind="invalid", error_kind="request")
-        self.call.n_asked += 1
+        n_at_once = 2 if fn in MANY else 1
+        self.call.n_asked += n_at_once
         try:
             if self.slot is None or fn in QUICK:
                 return await serve(self, arguments)
             async with self.slot.lent():
                 return await serve(self, arguments)
         finally:
-            self.call.n_asked -= 1
+            self.call.n_asked -= n_at_once
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:

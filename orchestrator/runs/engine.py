@@ -6,6 +6,7 @@ The same way runs the root of a run and every document called within it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,10 @@ from orchestrator.runs import results
 from orchestrator.runs.attempt import Attempt, Task
 from orchestrator.runs.call import Call
 from orchestrator.runs.calls import Server
-from orchestrator.runs.context import by_file, load_context, n_bytes, recorded
+from orchestrator.runs.context import by_file, load_context, n_bytes, recorded, restored
 from orchestrator.runs.inputs import read_inputs
 from orchestrator.runs.parts import ModelNames, Rights
+from orchestrator.runs.past import canonical
 from orchestrator.runs.permissions import narrowed, workflow_grants
 from orchestrator.runs.processes import this_process
 from orchestrator.runs.queries import call_error
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
     from orchestrator.runs.parts import Errand, Parts
     from orchestrator.runs.results import Tried
     from orchestrator.values import Status
+
+
+KEPT_CONTEXT_BYTES = 4 << 20
+"""A context of short texts up to this size is kept with the run; of a larger one, a hash. Long texts are kept by theirs."""
 
 
 class Engine:
@@ -95,12 +101,12 @@ class Engine:
         parts = self._parts
         async with parts.ledger.deadline():
             inputs = by_file(self._inputs, parts.workspace.texts)
-            context = load_context(parts.workflow, inputs, parts.workspace, parts.workspace.texts)
+            context, told = self._context(inputs)
             server = Server(parts, root, parts.allowed, parts.rights, self.solve)
             if root.told is None:
                 parts.journal.append(
                     "call_started", root.id, parent=None, kind=root.kind, name=root.name,
-                    arguments=recorded(inputs), depth=0,
+                    arguments=recorded(inputs), depth=0, **told,
                 )  # fmt: skip
             task = Task(server, parts.workflow, inputs, context)
             await self._unless_it_waits(self._try_all(task, self._tried, self._forced))
@@ -109,6 +115,29 @@ class Engine:
             return self._result("answered", "", 0)
         broken_file = not best.answered and best.attempt.outcome == "invalid"
         return self._result("failed", best.attempt.message, 2 if broken_file else 1)
+
+    def _context(self, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The context, and how it is recorded: what the run began with, whatever its files hold by now."""
+        parts = self._parts
+        texts, before = parts.workspace.texts, parts.journal.past.context
+        if before is not None and "value" in before:
+            return restored(before["value"], texts), {}
+        context = load_context(parts.workflow, inputs, parts.workspace, texts)
+        if not parts.workflow.context:
+            return context, {}  # it is an input, and recorded as one
+        told = recorded(context)
+        sha256 = hashlib.sha256(canonical(told).encode("utf-8", "surrogatepass")).hexdigest()
+        if before is not None and before["sha256"] != sha256:
+            parts.journal.append(
+                "diverged",
+                "0",
+                cell=0,
+                line=0,
+                message="the files of `context:` have changed since the run began",
+            )
+        n_inline = n_bytes([one for one in context.values() if isinstance(one, str)])
+        kept = {"value": told} if n_inline <= KEPT_CONTEXT_BYTES else {}
+        return context, {"context": {"sha256": sha256, **kept}}
 
     async def _unless_it_waits(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work. Raises Suspended when it comes to a stop before its end, for want of answers."""

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 VERSION = 1
 INLINE_BYTES = 16 * 1024
+
+LOOK_S = 0.2
+"""How long a writer waits for those who look whether it is there."""
+
 FILE_NAME = "journal.jsonl"
 
 EventName = Literal[
@@ -82,14 +87,12 @@ class Journal:
         except OSError as error:
             raise workspace_error(folder / FILE_NAME, error) from error
         self._n_bytes = os.fstat(self._fd).st_size  # nobody else writes: see the lock
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(self._fd):
             os.close(self._fd)
             raise UsageError(
                 f"run `{run}` is going on in another process",
                 hint=f"`orchestrate status {run}` shows it, `orchestrate stop {run}` ends it",
-            ) from None
+            )
         try:
             self._load()
         except BaseException:
@@ -148,7 +151,7 @@ class Journal:
 
     def blob(self, data: bytes) -> Path:
         """Keep bytes under their sha256; the same bytes are kept once."""
-        return keep_blob(self._blobs, data)
+        return keep_blob(self._blobs, data, lasting=True)
 
     def sync(self) -> None:
         """Put what was appended on the disk."""
@@ -190,15 +193,36 @@ class Journal:
         self._unsynced = True
 
 
-def keep_blob(folder: Path, data: bytes) -> Path:
-    """Path of a file in `folder` that holds `data`, named by its sha256 and written if it was not there."""
+def _locked(fd: int) -> bool:
+    """Whether the lock could be taken. Who only looks holds it for a moment: that is waited for."""
+    until = time.monotonic() + LOOK_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.005)
+        else:
+            return True
+
+
+def keep_blob(folder: Path, data: bytes, *, lasting: bool = False) -> Path:
+    """Path of a file in `folder` that holds `data`, named by its sha256 and written if it was not there.
+
+    `lasting`: it is on the disk before this returns.
+    """
     path = folder / hashlib.sha256(data).hexdigest()
     if path.exists():
         return path
     part = folder / f".{path.name}.{os.getpid()}.part"
     try:
         folder.mkdir(exist_ok=True)
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

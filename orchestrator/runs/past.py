@@ -124,6 +124,7 @@ class Past:
         self._began = self._last = ""
         self._lost: dict[str, Amount] = {}  # of requests that are under way, by the call that made them
         self.header: dict[str, Any] = {}
+        self.context: Any = None  # of the root call, as it was recorded
         self.finished: dict[str, Any] | None = None
         self.answers: dict[str, Any] = {}
         self.spent = Amount()
@@ -155,7 +156,7 @@ class Past:
 
     def tape(self, call: str) -> Tape:
         """What a call did by itself, to be done again in this order."""
-        return Tape(self._tapes.pop(call, deque()))
+        return Tape(self._tapes.get(call, ()))
 
     def stage(self, call: str) -> int:
         """Which stretch a call is in."""
@@ -179,8 +180,7 @@ class Past:
     def _on_tape(self, event: Event) -> None:
         if event.event in ("cell_started", "cell_finished"):
             self._stages[event.call] += 1
-        if not self.is_live:
-            self._tapes[event.call].append(Step(event, self._stages[event.call]))
+        self._tapes[event.call].append(Step(event, self._stages[event.call]))
 
     def _on_run_started(self, event: Event) -> None:
         self.header = event.fields
@@ -201,6 +201,8 @@ class Past:
 
     def _on_call_started(self, event: Event) -> None:
         fields, parent = event.fields, event.fields.get("parent") or ""
+        if event.call == "0":
+            self.context = fields.get("context")
         if (again := self._told.get(event.call)) is not None:
             again.n_starts += 1
             again.fields = None

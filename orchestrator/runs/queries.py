@@ -245,42 +245,40 @@ def _options(server: Server, request: Request, *, for_root: bool = False) -> tup
 
 
 async def allowed(server: Server, name: str, estimates: Sequence[Estimate], *, n_turns: int = 1) -> int:
-    """How many of the calls may be made. Raises CallError where it is none of them."""
+    """How many of the calls may be made. Raises CallError where it is none of them.
+
+    What was decided is on record: when the cell is run again, it holds.
+    """
+    call, fn = server.call, f"{name} x {len(estimates)}"
+    decided = call.claims.note(fn) if call.claims is not None else None
+    if decided is None:
+        decided = await _decided(server, name, estimates, n_turns)
+        if call.claims is None or not call.claims.is_whole:
+            server.parts.journal.append("noted", call.id, fn=fn, value=decided)
+    if isinstance(decided, str):
+        hint = "ask for less at once, accept prices with --yes, or set [fan_out] in orchestrate.toml"
+        raise CallError(decided, kind="denied", error_kind="fan_out", hint=hint)
+    return int(decided)
+
+
+async def _decided(server: Server, name: str, estimates: Sequence[Estimate], n_turns: int) -> int | str:
+    """How many of the calls may be made, or why none."""
     parts = server.parts
-    if (told := _allowed_before(server.call, name, len(estimates))) is not None:
-        return told
     price = priced(estimates, parts.ledger, n_turns=n_turns)
     if not price.is_above(parts.fan_out) or parts.accepts_prices:
         return len(estimates)
     left = parts.ledger.left()
     said = f"{name} x {price}; left: {left['calls']} calls, {left['tokens']} tokens, {left['usd']} usd"
     if parts.desk.has_person:
-        if await server.asked(f"Make {said}?", name, {"calls": price.n}):
-            return len(estimates)
-        raise CallError(f"{said}: not accepted", kind="denied", error_kind="fan_out")
+        agreed = await server.asked(f"Make {said}?", name, {"calls": price.n})
+        return len(estimates) if agreed else f"{said}: not accepted"
     n = 0
     if parts.fan_out.otherwise == "shrink":
         n = n_below([priced([one], parts.ledger, n_turns=n_turns) for one in estimates], parts.fan_out)
     if not n:
-        raise CallError(
-            f"{said}: that needs somebody's word, and nobody can be asked",
-            kind="denied",
-            error_kind="fan_out",
-            hint="ask for less at once, accept prices with --yes, or set [fan_out] in orchestrate.toml",
-        )
+        return f"{said}: that needs somebody's word, and nobody can be asked"
     parts.journal.tell("log", server.call.id, text=f"{said}: made the first {n:,}")
-    parts.journal.append("noted", server.call.id, fn=f"{name} x {len(estimates)}", value=n)
     return n
-
-
-def _allowed_before(call: Call, name: str, n: int) -> int | None:
-    """How many of these calls were allowed when they were first made; None where they were not."""
-    if call.claims is None:
-        return None
-    if (told := call.claims.note(f"{name} x {n}")) is not None:
-        return int(told)
-    began = any(one.name == name or one.name.startswith(f"{name}.") for one in call.claims.left())
-    return n if began else None
 
 
 async def batch(items: Sequence[Any], n: int, make: Callable[[Any], Awaitable[Any]]) -> list[Any]:

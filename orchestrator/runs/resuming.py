@@ -93,6 +93,9 @@ def checked_answers(
         if given.get(number, agreed) is not agreed:
             raise UsageError(f"`{number}` is both approved and denied", hint="give one of the two")
         given[number] = agreed
+    for number in [number for number in given if number in record.answers]:
+        if given.pop(number) != record.answers[number]:
+            raise UsageError(f"`{number}` was answered already, and otherwise", hint=_listed(record))
     for number, answer in given.items():
         problem = _problem(record.needs.get(number), answer)
         if problem:

@@ -86,6 +86,7 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
         except WorkerLost as lost:
             if lost.late or not n_tries:
                 raise _lost(skill, function.name, lost) from lost
+            call.enter(call.stage)  # what it has called so far is on record
     call.printed = printed(done.output)
     if done.failure is not None and not done.loaded:
         raise SkillError(
