@@ -361,3 +361,76 @@ def test_a_cell_whose_worker_is_killed_from_outside_is_run_once_more(place):
     )
     assert result.answer == 8
     assert sum(event.event == "call_started" and event.call != "0" for event in place.events) == 1
+
+
+KILLED_ONCE = """
+import os, signal, threading, time
+def kill():
+    time.sleep({after})
+    os.kill(os.getpid(), signal.SIGKILL)
+if not os.path.exists("out/once"):
+    open("out/once", "w").close()
+    threading.Thread(target=kill).start()
+"""
+WRITES = 'skills: [maths]\npermissions: {write: ["out/**"], read: ["out/**"]}'
+
+
+def test_a_child_whose_callers_worker_is_killed_goes_on_from_its_record(place):
+    (place.root / "skills/maths/tripled.md").write_text(
+        "---\nname: tripled\ninputs: {n: integer}\nskills: [maths]\n---\n"
+        "```repl\nskills.maths.note(path='out/n.txt')\n```\n"
+        "```repl\nimport time\ntime.sleep(1.5)\nFINAL({'n': 3 * inputs['n']})\n```\n"
+    )
+    result = place.run(KILLED_ONCE.format(after=0.8) + "FINAL(skills.maths.tripled(n=1))", head=WRITES)
+    assert result.answer == {"n": 3}
+    assert [one["outcome"] for one in place.calls("skill") if one["call"] == "0.1.1"] == ["ok"]
+
+
+def test_a_refused_fan_out_stays_refused_when_its_cell_is_run_again(place):
+    (place.root / "orchestrate.toml").write_text("[fan_out]\ncalls = 5\n")
+    result = place.run(
+        """
+        import os
+        try:
+            llm_query_batched(["q"] * 20)
+        except SubCallError as error:
+            refused = error.kind
+        one = llm_query("single")
+        """,
+        "os._exit(3)",
+        "FINAL([refused, one])",
+        model=script(place),
+    )
+    assert (result.answer, result.usage.calls) == (["denied", "yes"], 1)
+
+
+def test_the_context_is_the_one_that_the_run_began_with(place):
+    head = 'context: ["notes/a.txt"]'
+    result = place.run("FINAL([approve('go?'), context['notes/a.txt']])", head=head)
+    (place.root / "notes/a.txt").write_text("something else")
+    (need,) = result.needs
+    assert place.resume(result.run, deny=(need["id"],)).answer == [False, "one two three"]
+
+
+def test_an_answer_that_was_given_stays(place):
+    path = place.write("w.md", "")
+    path.write_text(
+        "---\nname: w\ninputs: {who: string}\n---\n```repl\nFINAL([approve('go?'), inputs['who']])\n```\n"
+    )
+    first = place.execute(app.plan(app.RunRequest(path, workspace=place.root)))
+    (who,) = first.needs
+    (go,) = place.resume(first.run, answers={who["id"]: "bob"}).needs
+    with pytest.raises(UsageError, match="answered already"):
+        place.resume(first.run, answers={who["id"]: "eve"}, deny=(go["id"],))
+    assert place.resume(first.run, answers={who["id"]: "bob"}, deny=(go["id"],)).answer == [False, "bob"]
+
+
+def test_items_of_a_map_may_be_approved_in_any_order(place):
+    (place.root / "orchestrate.toml").write_text("[approvals]\nby_asker = true\n")
+    head = 'skills: [maths]\napprovals: ["skill:maths.note"]'
+    cell = "FINAL([one['n'] for one in skills.maths.note.map([{'path': 'out/a'}, {'path': 'out/b'}])])"
+    result = place.run(cell, head=head)
+    ids = {need["arguments"]["path"]: need["id"] for need in result.needs}
+    assert place.resume(result.run, approve=(ids["out/b"],)).status == "suspended"
+    assert place.resume(result.run, approve=(ids["out/a"],)).answer == [1, 1]
+    assert not any(event.event == "diverged" for event in place.events)
