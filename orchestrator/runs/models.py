@@ -282,6 +282,7 @@ class Models:
                 **shown,
                 "model": question.model,
                 "reply_form": _reply_form(question),
+                "independent": True,  # of all needs that are open beside it: else it would not be asked yet
             },
         )
         return Reply(str(await self._desk.answer(need)))
