@@ -190,7 +190,8 @@ def test_a_suspended_run_goes_on_with_an_answer(call, workflow):
 
 
 def test_a_resumed_run_outlives_the_server(host, workspace, workflow):
-    workflow("x = skills.adder.add(a=1, b=2)", WAITS.format(s=2), "FINAL(x)", **APPROVED)
+    until = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
+    workflow("x = skills.adder.add(a=1, b=2)", until, "FINAL(x)", permissions={"read": ["go"]}, **APPROVED)
     with host(**agrees([], agree=True)) as one:
         run = value(one.call("run_workflow", workflow="job.md"))
         (need,) = run["needs"]
@@ -200,6 +201,7 @@ def test_a_resumed_run_outlives_the_server(host, workspace, workflow):
     with host() as other:
         again = other.call("resume_run", run=begun["run"])
         assert refusal(again).startswith(f"run `{run['run']}` is going on in another process\nhint: ")
+        (workspace / "go").touch()
         found = ended(other.call, begun["run"])
     assert (found["status"], found["answer"]) == ("answered", 3)
 
