@@ -1,7 +1,8 @@
 """Skill calls: arguments checked, run where the manifest says, the result checked.
 
 A function runs in a warm worker of its skill. It is tried again only when its worker was lost and the manifest
-calls it idempotent; everything else that goes wrong reaches the caller as `SkillError`.
+calls it idempotent, or, once, when its worker was killed and it writes nothing; everything else that goes wrong
+reaches the caller as `SkillError`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
     file, _, name = function.entry.rpartition(":")
     request = FunctionCall(file=skill.folder / file, name=name, arguments=call.arguments, folder=skill.folder)
     n_tries = N_TRIES if function.idempotent else 1
+    is_harmless = function.effects != "write"
     while True:
         n_tries -= 1
         try:
@@ -84,6 +86,8 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
                     await session.close()  # what it began may go on in its threads
             break
         except WorkerLost as lost:
+            if lost.killed and is_harmless:  # maybe from outside: once more
+                n_tries, is_harmless = max(n_tries, 1), False
             if lost.late or not n_tries:
                 raise _lost(skill, function.name, lost) from lost
             call.enter(call.stage)  # what it has called so far is on record

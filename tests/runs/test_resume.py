@@ -434,3 +434,13 @@ def test_items_of_a_map_may_be_approved_in_any_order(place):
     assert place.resume(result.run, approve=(ids["out/b"],)).status == "suspended"
     assert place.resume(result.run, approve=(ids["out/a"],)).answer == [1, 1]
     assert not any(event.event == "diverged" for event in place.events)
+
+
+def test_a_function_that_writes_nothing_is_called_once_more_when_its_worker_is_killed(place):
+    code = place.root / "skills/maths/maths.py"
+    killed = "    import os, signal\n    if os.path.isdir('out') and not os.path.exists('out/killed'):\n"
+    killed += "        open('out/killed', 'w').close()\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+    code.write_text(code.read_text().replace('    return {"n": 2 * n}', killed + '    return {"n": 2 * n}'))
+    result = place.run("FINAL(skills.maths.double(n=4))", head=WRITES)
+    assert (place.root / "out/killed").exists()
+    assert result.answer == {"n": 8}
