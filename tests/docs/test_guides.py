@@ -28,9 +28,7 @@ def test_what_a_guide_shows_is_what_happens(guide, tmp_path):
             target.write_text(with_ids(step.text, ids), encoding="utf-8")
         elif isinstance(step, Command):
             line = with_ids(step.line, ids)
-            done = subprocess.run(
-                ["bash", "-c", line], cwd=work, env=env, capture_output=True, text=True
-            )
+            done = subprocess.run(["bash", "-c", line], cwd=work, env=env, capture_output=True, text=True)
             shown = done.stdout if done.returncode == 0 else done.stderr
             assert done.returncode == step.exit_code, f"$ {line}\n{done.stdout}\n{done.stderr}"
             assert fits(step.shown, shown, ids), f"$ {line}\n{shown}\ninstead of\n{step.shown}"
