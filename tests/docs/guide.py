@@ -10,8 +10,6 @@ FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL
 )
 EXIT = re.compile(r"\[exit (\d+)\]$")
-ID = re.compile(r"\b(?:\d{8}-\d{6}-[0-9a-f]{6}|[0-9a-f]{8})\b")
-"""Ids of runs and of needs. They are others each time, so one that a guide shows stands for one that is printed."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class File:
 
 @dataclass(frozen=True)
 class Command:
-    """A line of a `console` block that begins with `$ `, and what is shown below it; `...` stands for anything, and an id for one."""
+    """A line of a `console` block that begins with `$ `, and what is shown below it; `...` stands for anything."""
 
     line: str
     shown: str
@@ -44,30 +42,10 @@ def steps(guide: Path) -> list[File | Command]:
     return found
 
 
-def fits(shown: str, printed: str, ids: dict[str, str] | None = None) -> bool:
-    """Whether what was printed is what the guide shows. `ids` learns what the shown ids stand for."""
-    ids = {} if ids is None else ids
-    new: list[str] = []
-    pattern = ""
-    for part in re.split(rf"({ID.pattern}|\.\.\.)", shown.strip()):
-        if part == "...":
-            pattern += ".*?"
-        elif part in new:
-            pattern += f"(?P=id{new.index(part)})"
-        elif ID.fullmatch(part) and part not in ids:
-            pattern += f"(?P<id{len(new)}>{ID.pattern})"
-            new.append(part)
-        else:
-            pattern += re.escape(ids.get(part, part))
-    found = re.fullmatch(pattern, printed.strip(), re.DOTALL)
-    if found is not None:
-        ids.update({name: found[f"id{number}"] for number, name in enumerate(new)})
-    return found is not None
-
-
-def with_ids(text: str, ids: dict[str, str]) -> str:
-    """The text with each id that was shown replaced by the one that it stands for."""
-    return ID.sub(lambda one: ids.get(one[0], one[0]), text)
+def fits(shown: str, printed: str) -> bool:
+    """Whether what was printed is what the guide shows."""
+    pattern = ".*".join(re.escape(part) for part in shown.strip().split("..."))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
 def _commands(text: str) -> list[Command]:
