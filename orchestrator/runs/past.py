@@ -207,7 +207,8 @@ class Past:
             again.n_starts += 1
             again.fields = None
             return
-        told = Told(event.call, fields["kind"], fields["name"], fields.get("arguments"), self._stages[parent])
+        stage = fields.get("stage", self._stages[parent])
+        told = Told(event.call, fields["kind"], fields["name"], fields.get("arguments"), stage)
         self._told[event.call] = told
         if parent:
             self._children[parent][told.stage].append(told)

@@ -66,6 +66,8 @@ async def on_record(
             name=call.name,
             arguments=recorded(call.arguments),
             depth=call.depth,
+            # Not always the one that the record is at: a cell may be run again while a later one is under way.
+            stage=call.parent.stage if call.parent else 0,
         )
     began = time.monotonic()
     try:

@@ -444,3 +444,19 @@ def test_a_function_that_writes_nothing_is_called_once_more_when_its_worker_is_k
     result = place.run("FINAL(skills.maths.double(n=4))", head=WRITES)
     assert (place.root / "out/killed").exists()
     assert result.answer == {"n": 8}
+
+
+def test_a_call_that_a_cell_makes_only_when_it_is_run_again_is_made_once(place):
+    head = 'skills: [maths]\npermissions: {write: ["out/**"], read: ["out/**"]}'
+    (place.root / "out").mkdir(exist_ok=True)
+    result = place.run(
+        "import os\nif os.path.exists('out/more'):\n    skills.maths.note(path='out/n.txt')",
+        "FINAL(approve('go?'))",
+        head=head,
+    )
+    (place.root / "out/more").touch()
+    for made in (1, 0, 0):
+        assert place.resume(result.run).status == "suspended"
+        assert sum("maths.note" in str(event.fields.get("name")) for event in place.events) == made
+        told = [event.fields for event in place.events if event.event == "diverged"]
+        assert [(one["cell"], one["line"]) for one in told] == [(1, 3)] * made
