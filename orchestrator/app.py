@@ -19,7 +19,7 @@ from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow, parse_workflow
 from orchestrator.errors import DocumentError, InputError, ModelUnavailable, UsageError
 from orchestrator.runs.context import unmatched
-from orchestrator.runs.history import find_run
+from orchestrator.runs.history import end_of_run, find_run
 from orchestrator.runs.inputs import missing_inputs, read_inputs
 from orchestrator.runs.permissions import located
 from orchestrator.runs.plan import Plan
@@ -169,34 +169,28 @@ def plan(request: RunRequest) -> Plan:
 
 def plan_resume(request: ResumeRequest) -> Plan | RunResult:
     """Look up all that a run needs to go on; its result, where it has ended. Raises UsageError, Denied and what `plan` does."""
-    from orchestrator.runs.journal import FILE_NAME, read_ends
-    from orchestrator.runs.past import RESUMABLE
     from orchestrator.runs.results import result_of
     from orchestrator.runs.resuming import checked_answers, read_record
 
     workspace = existing_workspace(request.workspace)
     folder = find_run(workspace, request.run)
-    last = read_ends(folder / FILE_NAME)[1]
-    if last is not None and last.event == "run_finished" and last.fields["status"] not in RESUMABLE:
-        return result_of(folder.name, last.fields)
+    if (end := end_of_run(folder)) is not None:
+        return result_of(folder.name, end)
     record = read_record(folder)
     by_asker = Backends(workspace).approves_by_asker
     answers = checked_answers(record, request.answers, request.approve, request.deny, by_asker=by_asker)
     record.answers |= answers
     planned = _planned_again(record, workspace, folder.name, accepts_prices=request.accepts_prices)
-    return replace(planned, answers=answers)
+    return replace(planned, answers=answers, warnings=(*planned.warnings, *_changes(record.header, planned)))
 
 
 def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
     """Look up all that it takes to replay a finished run. Raises UsageError for one that is not finished."""
-    from orchestrator.runs.journal import FILE_NAME, read_ends
-    from orchestrator.runs.past import RESUMABLE
     from orchestrator.runs.resuming import read_record
 
     place = existing_workspace(workspace)
     folder = find_run(place, run)
-    last = read_ends(folder / FILE_NAME)[1]
-    if last is None or last.event != "run_finished" or last.fields["status"] in RESUMABLE:
+    if end_of_run(folder) is None:
         raise UsageError(
             f"run `{folder.name}` has not ended yet, so there is nothing to compare with",
             hint=f"`orchestrate resume {folder.name}` goes on with it",
@@ -204,16 +198,14 @@ def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
     return replace(_planned_again(read_record(folder), place, folder.name), rehearses=True)
 
 
-async def rehearse(
-    planned: Plan, *, listen: Callable[[Event], None] | None = None
-) -> tuple[RunResult, list[Difference]]:
+async def rehearse(planned: Plan) -> tuple[RunResult, list[Difference]]:
     """Replay a run: what it came to, and where that is not what it was."""
     from orchestrator.runs.engine import Engine
     from orchestrator.runs.opening import open_parts
     from orchestrator.runs.rehearsal import Rehearsal
 
     environment = environment_factory(planned.environment)()
-    async with open_parts(planned, environment, listen=listen) as parts:
+    async with open_parts(planned, environment) as parts:
         result = await Engine(parts, planned.inputs, strategy=planned.strategy).run({}, {})
         assert isinstance(parts.journal, Rehearsal)
         return result, parts.journal.differences
@@ -229,8 +221,7 @@ def _planned_again(record: Record, workspace: Workspace, run: str, *, accepts_pr
         strategy=header["strategy"], environment=header["environment"], budget=header["budget"],
         accepts_prices=accepts_prices or header["accepts_prices"],
     )  # fmt: skip
-    planned = replace(_planned(again, workflow, workspace, run), resumes=True)
-    return replace(planned, warnings=(*planned.warnings, *_changes(header, planned)))
+    return replace(_planned(again, workflow, workspace, run), resumes=True)
 
 
 def _changes(header: Mapping[str, Any], planned: Plan) -> Iterator[Problem]:

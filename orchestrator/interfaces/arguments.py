@@ -141,7 +141,7 @@ def _add_run(commands: Commands[Parser]) -> None:
     run.add_argument(
         "--model",
         metavar="M",
-        help="what writes cells: openai/NAME, an alias of orchestrate.toml, litellm:NAME, command:NAME, recorded:FILE",
+        help="what writes cells: openai/NAME, an alias of orchestrate.toml, litellm:NAME, command:NAME, recorded:FILE, host (the agent that calls)",
     )
     run.add_argument("--sub-model", metavar="M", help="what answers llm_query (the same model)")
     run.add_argument("--strategy", metavar="S", help="the one strategy to try")

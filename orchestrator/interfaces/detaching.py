@@ -42,7 +42,7 @@ def detach(planned: Plan, *, as_object: bool) -> int:
     else:
         show(planned.run)
     say(
-        f"runs apart from this process; it prints to {clean(str(folder / OUTPUT))}\n"
+        f"runs apart from this process; it prints to\n  {clean(str(folder / OUTPUT))}\n"
         f"  orchestrate status {planned.run}\n  orchestrate stop {planned.run}"
     )
     return 0

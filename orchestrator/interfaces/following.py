@@ -16,10 +16,9 @@ from orchestrator.errors import UsageError
 from orchestrator.interfaces.detaching import LONGEST_S, OUTPUT
 from orchestrator.interfaces.drawing import spent
 from orchestrator.interfaces.terminal import plural
-from orchestrator.runs.history import result_of_run, run_info
+from orchestrator.runs.history import end_of_run, result_of_run, run_info
 from orchestrator.runs.journal import FILE_NAME, read_journal
-from orchestrator.runs.past import RESUMABLE
-from orchestrator.runs.results import finished_fields
+from orchestrator.runs.results import finished_fields, printed_fields
 from orchestrator.runs.tree import Tree
 from orchestrator.values import RunResult, Usage
 
@@ -34,9 +33,6 @@ COMMAND = (sys.executable, "-P", "-m", "orchestrator")
 
 POLL_S = 0.1
 COMMAND_S = 120.0
-
-PARTS = ("status", "answer", "run", "strategy", "checks", "usage", "attempts", "needs")
-"""What `--json` prints of a run that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ def begin_again(
 
     A run that has ended is left alone.
     """
-    if (result_of_run(folder) or {}).get("status") not in (None, *RESUMABLE):
+    if end_of_run(folder) is not None:
         return Begun(folder, lambda: False)
     words = ["resume", folder.name, *options, "--json", "--answers", "-"]
     journal, printed = folder / FILE_NAME, folder / OUTPUT
@@ -130,9 +126,8 @@ def ended(folder: Path) -> dict[str, Any]:
         fields = {**finished_fields(result), "status": info.status}
     if info.status == "crashed":
         fields["message"] = f"its process ended without a word; what it printed is in `{folder / OUTPUT}`"
-    whole = {**fields, "run": folder.name}
-    said = {"message": whole["message"]} if whole.get("message") and info.status != "answered" else {}
-    return {name: whole[name] for name in PARTS} | said
+    said = {"message": fields["message"]} if fields.get("message") and info.status != "answered" else {}
+    return printed_fields(folder.name, fields) | said
 
 
 def _progress(folder: Path) -> tuple[int, str]:

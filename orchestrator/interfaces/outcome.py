@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.interfaces.drawing import FINE, spent
+from orchestrator.interfaces.needs import need_lines
 from orchestrator.interfaces.terminal import (
     as_json,
     clean,
@@ -22,7 +23,7 @@ from orchestrator.interfaces.terminal import (
 from orchestrator.values import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from orchestrator.app import Plan
     from orchestrator.runs.tree import Tree
@@ -41,10 +42,10 @@ def say_warnings(warnings: Iterable[Problem]) -> None:
 
 def print_answer(result: RunResult, *, as_object: bool) -> None:
     """Print the answer: a text as it is, anything else as JSON; with `as_object` the whole result as one object."""
-    from orchestrator.runs.results import finished_fields  # loaded by now: there was a run
+    from orchestrator.runs.results import finished_fields, printed_fields  # loaded by now: there was a run
 
     if as_object:
-        show(as_json(_result_object(result.run, finished_fields(result))))
+        show(as_json(printed_fields(result.run, finished_fields(result))))
     elif isinstance(result.answer, str):
         show(clean(result.answer) if is_terminal(sys.stdout) else result.answer)
     elif result.answer is not None or result.status == "answered":
@@ -53,18 +54,12 @@ def print_answer(result: RunResult, *, as_object: bool) -> None:
 
 def print_interrupted(planned: Plan, tree: Tree, *, as_object: bool) -> None:
     """Print what became of a run that was stopped; with `as_object` as one object too, as its record has it."""
-    from orchestrator.runs.results import finished_fields  # loaded by now: there was a run
+    from orchestrator.runs.results import finished_fields, printed_fields  # loaded by now: there was a run
 
     if as_object:
         fields = tree.finished or finished_fields(RunResult("interrupted", None, planned.run))
-        show(as_json(_result_object(planned.run, fields)))
+        show(as_json(printed_fields(planned.run, fields)))
     say(f"interrupted\n  orchestrate show {planned.run}\n  orchestrate resume {planned.run}")
-
-
-def _result_object(run: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What `--json` prints, the contract that other programs read: `run_finished` without what is for people."""
-    names = ("status", "answer", "run", "strategy", "checks", "usage", "attempts", "needs")
-    return {name: {**fields, "run": run}[name] for name in names}
 
 
 def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
@@ -86,18 +81,9 @@ def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
 
 def say_needs(result: RunResult, planned: Plan) -> None:
     """Print what a run waits for, and how it is answered."""
-    width = columns(sys.stderr)
-    kinds = {need["kind"] for need in result.needs}
     say(f"suspended: it waits for {plural(len(result.needs), 'answer')}")
-    for need in result.needs[:MAX_NAMED]:
-        line = f"  {need['id']}  {need['kind']}: {clean(need['prompt'])}"
-        say(line if len(line) <= width else line[: width - 1] + "…")
-    if len(result.needs) > MAX_NAMED:
-        say(f"  … and {len(result.needs) - MAX_NAMED} more; `orchestrate status {result.run} --json` has all")
-    if "approval" in kinds:
-        say(f"  orchestrate resume {result.run} --approve ID   (or --deny ID)")
-    if kinds - {"approval"}:
-        say(f'  orchestrate resume {result.run} --answers FILE   (JSON: {{"ID": answer, ...}}; - is stdin)')
+    for line in need_lines(result.run, result.needs, columns(sys.stderr)):
+        say(line)
     say(f"record: {clean(str(planned.workspace.runs / result.run))}")
 
 

@@ -6,17 +6,17 @@ import sys
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator.app import DEFAULT_ENVIRONMENT, RunRequest, find_workflow, plan
 from orchestrator.environments.confined import Confined
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.arguments import build_parser, command_names
 from orchestrator.interfaces.asking import asked_inputs
+from orchestrator.interfaces.given import read_object
 from orchestrator.interfaces.outcome import print_plan, say_warnings
 from orchestrator.interfaces.running import run_planned
 from orchestrator.interfaces.terminal import clean, is_terminal, say
-from orchestrator.runs.inputs import read_json
 from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _request(args: argparse.Namespace) -> RunRequest:
         _neither_command_nor_file(word)
     return RunRequest(
         workflow=path,
-        inputs=_read_inputs(args.input_json) if args.input_json else {},
+        inputs=read_object("--input-json", args.input_json, '{"days": 7}') if args.input_json else {},
         typed=typed,
         workspace=args.workspace,
         model=args.model,
@@ -97,24 +97,6 @@ def _split(option: str, words: list[str]) -> dict[str, str]:
             )
         pairs[name] = value
     return pairs
-
-
-def _read_inputs(where: str) -> dict[str, Any]:
-    try:
-        text = sys.stdin.read() if where == "-" else Path(where).read_text("utf-8")
-        inputs = read_json(text)
-    except OSError as error:
-        raise UsageError(
-            f"can't read `--input-json {where}`: {error.strerror}",
-            hint="name a file with a JSON object, or -",
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            f"`--input-json {where}` holds no JSON: {error}", hint='it has to be an object, as {"days": 7}'
-        ) from error
-    if not isinstance(inputs, dict):
-        raise UsageError(f"`--input-json {where}` holds no JSON object", hint='write {"name": value, ...}')
-    return inputs
 
 
 def _neither_command_nor_file(word: str) -> NoReturn:

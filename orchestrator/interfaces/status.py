@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.interfaces.needs import need_lines
 from orchestrator.interfaces.terminal import (
     as_json,
     clean,
     columns,
     duration,
-    one_line,
     plural,
     say,
     show,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.history import RunInfo
 
 N_SHOWN = 20
-N_NEEDS = 10
-"""Runs in the table that people read, and needs of one; `--json` has all."""
+"""Runs in the table that people read; `--json` has all."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,13 +73,11 @@ def _one(folder: Path, *, as_object: bool) -> int:
     )
     if info.message:
         show(clean(info.message))
-    for need in info.needs[:N_NEEDS]:
-        show(one_line(f"  {need['id']}  {need['kind']}: {need['prompt']}", columns(sys.stdout)))
-    if len(info.needs) > N_NEEDS:
-        show(f"  … and {len(info.needs) - N_NEEDS} more; --json lists all")
-    again = info.status in ("crashed", "suspended", "interrupted", "error")
-    resume = f"\n  orchestrate resume {info.run}" if again else ""
-    show(f"record: {clean(str(folder))}\n  orchestrate show {info.run}{resume}")
+    show(f"record: {clean(str(folder))}\n  orchestrate show {info.run}")
+    if info.status in ("crashed", "interrupted", "error"):
+        show(f"  orchestrate resume {info.run}")
+    for line in need_lines(info.run, info.needs, columns(sys.stdout)):
+        show(line)
     return 0
 
 

@@ -53,7 +53,7 @@ class Call:
     def child(self, kind: Kind, name: str, arguments: Any) -> Call:
         """The next call that this one makes; where it is made again, with the id that it had."""
         told = None
-        if self.claims is not None:
+        if self.claims is not None and not self.claims.is_empty:
             told = self.claims.take(kind, name, canonical(recorded(arguments)))
         if told is None:
             self.n_children += 1

@@ -56,13 +56,11 @@ class Desk:
 
     def __init__(
         self,
-        run: str,
         answers: Mapping[str, Any],
         ledger: Ledger,
         workers_wait: Callable[[], Awaitable[bool]],
         person: Callable[[Need], Awaitable[Any]] | None = None,
     ) -> None:
-        self.run = run
         self.is_closed = False  # the run is being suspended or stopped: what ends now has not ended by itself
         self._answers = answers
         self._ledger = ledger

@@ -36,6 +36,7 @@ from orchestrator.runs.past import canonical
 from orchestrator.runs.permissions import narrowed, workflow_grants
 from orchestrator.runs.processes import this_process
 from orchestrator.runs.queries import call_error
+from orchestrator.runs.record import diverged
 from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.strategies.choose import candidates, document_of, misfit
 from orchestrator.strategies.situation import situation
@@ -101,7 +102,7 @@ class Engine:
         parts = self._parts
         async with parts.ledger.deadline():
             inputs = by_file(self._inputs, parts.workspace.texts)
-            context, told = self._context(inputs)
+            context, told = self._context(root, inputs)
             server = Server(parts, root, parts.allowed, parts.rights, self.solve)
             if root.told is None:
                 parts.journal.append(
@@ -116,7 +117,7 @@ class Engine:
         broken_file = not best.answered and best.attempt.outcome == "invalid"
         return self._result("failed", best.attempt.message, 2 if broken_file else 1)
 
-    def _context(self, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _context(self, root: Call, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The context, and how it is recorded: what the run began with, whatever its files hold by now."""
         parts = self._parts
         texts, before = parts.workspace.texts, parts.journal.past.context
@@ -128,13 +129,7 @@ class Engine:
         told = recorded(context)
         sha256 = hashlib.sha256(canonical(told).encode("utf-8", "surrogatepass")).hexdigest()
         if before is not None and before["sha256"] != sha256:
-            parts.journal.append(
-                "diverged",
-                "0",
-                cell=0,
-                line=0,
-                message="the files of `context:` have changed since the run began",
-            )
+            diverged(parts, root, "the files of `context:` have changed since the run began")
         n_inline = n_bytes([one for one in context.values() if isinstance(one, str)])
         kept = {"value": told} if n_inline <= KEPT_CONTEXT_BYTES else {}
         return context, {"context": {"sha256": sha256, **kept}}

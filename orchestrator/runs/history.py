@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import UsageError
 from orchestrator.runs.journal import FILE_NAME, is_alive, read_ends, read_journal
-from orchestrator.runs.past import Past
+from orchestrator.runs.past import RESUMABLE, Past
 from orchestrator.runs.processes import described
 from orchestrator.runs.tree import Tree
 
@@ -91,6 +91,12 @@ def result_of_run(folder: Path) -> dict[str, Any] | None:
     """The fields of `run_finished` of a run that has ended; None of any other."""
     last = read_ends(folder / FILE_NAME)[1]
     return last.fields if last is not None and last.event == "run_finished" else None
+
+
+def end_of_run(folder: Path) -> dict[str, Any] | None:
+    """The same of a run whose end stands; None of one that may go on."""
+    fields = result_of_run(folder)
+    return None if fields is None or fields["status"] in RESUMABLE else fields
 
 
 def process_of(folder: Path) -> int | None:

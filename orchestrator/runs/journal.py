@@ -79,6 +79,7 @@ class Journal:
         self._listen = listen
         self._seq = 0
         self._unsynced = False
+        self._unsynced_blobs: set[Path] = set()
         self.past = Past()
         try:
             self._fd = os.open(
@@ -151,10 +152,16 @@ class Journal:
 
     def blob(self, data: bytes) -> Path:
         """Keep bytes under their sha256; the same bytes are kept once."""
-        return keep_blob(self._blobs, data, lasting=True)
+        path = keep_blob(self._blobs, data)
+        self._unsynced_blobs.add(path)
+        return path
 
     def sync(self) -> None:
         """Put what was appended on the disk."""
+        if self._unsynced_blobs:  # first, so that no event on disk names one that is not
+            for path in (*self._unsynced_blobs, self._blobs):
+                _sync_file(path)
+            self._unsynced_blobs.clear()
         if self._unsynced:
             os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
             self._unsynced = False
@@ -207,22 +214,23 @@ def _locked(fd: int) -> bool:
             return True
 
 
-def keep_blob(folder: Path, data: bytes, *, lasting: bool = False) -> Path:
-    """Path of a file in `folder` that holds `data`, named by its sha256 and written if it was not there.
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
-    `lasting`: it is on the disk before this returns.
-    """
+
+def keep_blob(folder: Path, data: bytes) -> Path:
+    """Path of a file in `folder` that holds `data`, named by its sha256 and written if it was not there."""
     path = folder / hashlib.sha256(data).hexdigest()
     if path.exists():
         return path
     part = folder / f".{path.name}.{os.getpid()}.part"
     try:
         folder.mkdir(exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            if lasting:
-                file.flush()
-                os.fsync(file.fileno())
+        part.write_bytes(data)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ async def open_parts(
         usage = UsageStore(plan.workspace)
         past = journal.past
         ledger = Ledger(plan.limits, past.spent, past.seconds)
-        desk = Desk(plan.run, past.answers, ledger, workers.only_wait, person)
+        desk = Desk(past.answers, ledger, workers.only_wait, person)
         kept = ReplyCache(plan.workspace.replies) if plan.keeps_replies else None
         models = Models(ledger, journal, plan.reach, strict_usd=plan.usd_is_set, desk=desk, cache=kept)
         stack.push_async_callback(models.close)

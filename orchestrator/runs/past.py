@@ -40,7 +40,6 @@ class Told:
     fields: dict[str, Any] | None = None
     n_children: int = 0
     lost: Amount = field(default_factory=Amount)  # by requests of which nothing more is known
-    lost_tokens_in: int = 0
 
     @property
     def is_finished(self) -> bool:
@@ -84,7 +83,17 @@ class Claims:
     def take(self, kind: str, name: str, key: str) -> Told | None:
         """The call on record that this is; None where there is none."""
         found = self._left.get((kind, name, key))
-        return found.popleft() if found else None
+        if found is None:
+            return None
+        told = found.popleft()
+        if not found:
+            del self._left[kind, name, key]
+        return told
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no call is left to be made again."""
+        return not self._left
 
     def left(self, kind: str = "", name: str = "") -> list[Told]:
         """Calls that nobody made again so far: all, or those of one function."""
@@ -129,13 +138,11 @@ class Past:
         self.answers: dict[str, Any] = {}
         self.spent = Amount()
         self.seconds = 0.0
-        self.n_events = 0
         self.n_diverged = 0
         self.is_live = False
 
     def add(self, event: Event) -> None:
         """Take one event in."""
-        self.n_events += 1
         if not self.is_live:
             self._count(event)
         take_in = getattr(self, f"_on_{event.event}", None)

@@ -83,12 +83,8 @@ async def _rehearsed(journal: Rehearsal, call: Call, work: Callable[[], Awaitabl
     """The value of a call whose cells are run again; one that the record does not have is not made."""
     told = call.told
     if told is None:
-        where = (
-            f"cell {call.parent.cell}, line {asked_line()}"
-            if call.parent and call.parent.cell
-            else "outside of cells"
-        )
-        raise Unrepeatable(f"`{call.name}` ({where}) was not called when the run was made")
+        where = place_of(call.parent.cell if call.parent else 0, asked_line())
+        raise Unrepeatable(f"{where}`{call.name}` was not called when the run was made")
     if not told.is_finished:
         await asyncio.get_running_loop().create_future()  # the deadline of its cell ended it
     fields = told.fields or {}
@@ -102,11 +98,15 @@ async def _rehearsed(journal: Rehearsal, call: Call, work: Callable[[], Awaitabl
     return value
 
 
+def place_of(cell: int, line: int) -> str:
+    """Where a difference is, to stand before it; nothing where it is in no cell."""
+    return (f"cell {cell}, line {line}: " if line else f"cell {cell}: ") if cell else ""
+
+
 def diverged(parts: Parts, call: Call, message: str, line: int = 0) -> None:
     """Put on record that a cell does something else than it did before."""
     parts.journal.append("diverged", call.id, cell=call.cell, line=line, message=message)
-    where = f"cell {call.cell}, line {line}" if line else f"cell {call.cell}"
-    parts.journal.tell("log", call.id, text=f"warning: {where}, run again: {message}")
+    parts.journal.tell("log", call.id, text=f"warning: {place_of(call.cell, line)}{message}")
 
 
 def repeated(parts: Parts, call: Call) -> Any:

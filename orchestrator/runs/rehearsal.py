@@ -45,12 +45,10 @@ class Rehearsal(Journal):
         self.folder = folder
         self.run = run
         self.differences: list[Difference] = []
-        self._blobs = folder / "blobs"
         self._listen = listen
         self.past = Past(whole=True)
         for event in read_journal(folder / FILE_NAME, strict=True):
             self.past.add(event)
-            self.tell_again(event)
         self.recorded = self.past.finished or {}
         self.past.go_on()
 
@@ -66,11 +64,6 @@ class Rehearsal(Journal):
             self.differ(call, f"`{event}` is not on record here")
         return Event(-1, "", self.run, call, event, fields)
 
-    def tell_again(self, event: Event) -> None:
-        """Hand an event of the record to the listener."""
-        if self._listen is not None:
-            self._listen(event)
-
     def sync(self) -> None:
         """Nothing was written."""
 
@@ -80,7 +73,7 @@ class Rehearsal(Journal):
 
     def compare(self, call: str, what: str, now: Any, before: Any) -> None:
         """Note a difference where two values are not equal, but for the names of folders."""
-        now, before = recorded(now), before
+        now = recorded(now)
         if isinstance(now, str) and isinstance(before, str):
             now, before = (_SCRATCH.sub(r"/\1", text) for text in (now, before))
         if now != before:

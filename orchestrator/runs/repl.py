@@ -229,7 +229,7 @@ class Repl:
         left = [one.name for one in call.claims.left() if one.is_finished] if call.claims else []
         if left:
             names = ", ".join(f"`{name}`" for name in dict.fromkeys(left))
-            diverged(self._server.parts, call, f"it made {len(left)} calls fewer than before: {names}")
+            diverged(self._server.parts, call, f"it did not call again what it called before: {names}")
 
     @property
     def _live(self) -> Session:

@@ -100,6 +100,12 @@ def finished_fields(result: RunResult) -> dict[str, Any]:
     }
 
 
+def printed_fields(run: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints, the contract that other programs read: `run_finished` without what is for people."""
+    names = ("status", "answer", "run", "strategy", "checks", "usage", "attempts", "needs")
+    return {name: {**fields, "run": run}[name] for name in names}
+
+
 def result_of(run: str, fields: Mapping[str, Any]) -> RunResult:
     """The result that `finished_fields` made these of."""
     return RunResult(

@@ -43,7 +43,7 @@ WRONG = {
         'hint: it has to be an object, as {"days": 7}\n'
     ),
     "digest.md --input-json list.json": (
-        """error: `--input-json list.json` holds no JSON object\nhint: write {"name": value, ...}\n"""
+        """error: `--input-json list.json` holds no JSON object\nhint: write {"days": 7}\n"""
     ),
     "digest.md --input-json nan.json": (
         "error: `--input-json nan.json` holds no JSON: `NaN` is no number of JSON\n"
