@@ -58,25 +58,47 @@ async def on_record(
     if once and (need := _in_doubt(parts, call)) is not None:
         work = _settled(await parts.desk.answer(need), work)
     if told is None or once:
-        parts.journal.append(
-            "call_started",
-            call.id,
-            parent=call.parent.id if call.parent else None,
-            kind=call.kind,
-            name=call.name,
-            arguments=recorded(call.arguments),
-            depth=call.depth,
-            # Not always the one that the record is at: a cell may be run again while a later one is under way.
-            stage=call.parent.stage if call.parent else 0,
-        )
+        _start(parts, call)
     began = time.monotonic()
     try:
-        value = await work()
+        value = await (_done_once(parts, call, work) if once else work())
     except BaseException as error:
         _finish(parts, call, skill, time.monotonic() - began, error=error)
         raise
     _finish(parts, call, skill, time.monotonic() - began, value=value)
     return value
+
+
+def _start(parts: Parts, call: Call) -> None:
+    parts.journal.append(
+        "call_started",
+        call.id,
+        parent=call.parent.id if call.parent else None,
+        kind=call.kind,
+        name=call.name,
+        arguments=recorded(call.arguments),
+        depth=call.depth,
+        # Not always the one that the record is at: a cell may be run again while a later one is under way.
+        stage=call.parent.stage if call.parent else 0,
+    )
+
+
+async def _done_once(parts: Parts, call: Call, work: Callable[[], Awaitable[Any]]) -> Any:
+    """The value of work that may change the world; asked about whenever its worker is killed in the midst of it."""
+    n_starts = 1 + (call.told.n_starts if call.told else 0)
+    while True:
+        try:
+            return await work()
+        except SkillError as error:
+            if error.error_kind != "worker_killed":
+                raise
+        need = _doubt(parts, call, n_starts, "was started, and its worker was killed")
+        settled = _settled(await parts.desk.answer(need), work)
+        if settled is not work:
+            return await settled()
+        call.enter(call.stage)  # what it has called so far is on record
+        _start(parts, call)
+        n_starts += 1
 
 
 async def _rehearsed(journal: Rehearsal, call: Call, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -138,12 +160,15 @@ def _in_doubt(parts: Parts, call: Call) -> Need | None:
     elif parent is None or parent.claims is None or parent.n_asked > 1:
         return None
     elif parent.claims.left(call.kind, call.name):
-        number, why = (
-            0,
-            "is called with other arguments than before, in the cell's place of a call that was made",
-        )
+        number = 0
+        why = "is called with other arguments than before, in the cell's place of a call that was made"
     else:
         return None
+    return _doubt(parts, call, number, why)
+
+
+def _doubt(parts: Parts, call: Call, number: int, why: str) -> Need:
+    """The question, `number` telling it from others about the same call."""
     prompt = (
         f'`{call.name}` {why}. Look whether it was done: answer "retry" to do it now, or {{"done": value}} '
         "with the value that it gave."

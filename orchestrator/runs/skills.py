@@ -2,7 +2,7 @@
 
 A function runs in a warm worker of its skill. It is tried again only when its worker was lost and the manifest
 calls it idempotent, or, once, when its worker was killed and it writes nothing; everything else that goes wrong
-reaches the caller as `SkillError`.
+is a `SkillError`: its caller's, or, where a worker was killed that may have written, a person's to decide (`record`).
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ def _lost(skill: Skill, name: str, lost: WorkerLost) -> SkillError:
     return SkillError(
         f"`{skill.name}.{name}`: {lost.reason}",
         kind="timeout" if lost.late else "error",
-        error_kind="timeout" if lost.late else "worker_lost",
+        error_kind="timeout" if lost.late else "worker_killed" if lost.killed else "worker_lost",
         retryable=not lost.late,
     )
 

@@ -446,6 +446,20 @@ def test_a_function_that_writes_nothing_is_called_once_more_when_its_worker_is_k
     assert result.answer == {"n": 8}
 
 
+@pytest.mark.parametrize(("answer", "n", "written"), [("retry", 1, "xx"), ({"done": {"n": 7}}, 7, "x")])
+def test_a_function_that_writes_is_asked_about_when_its_worker_is_killed(place, answer, n, written):
+    code = place.root / "skills/maths/maths.py"
+    killed = "    import os, signal\n    if os.path.getsize(path) == 1:\n        os.kill(os.getpid(), signal.SIGKILL)\n"
+    code.write_text(code.read_text().replace('    return {"n": 1}', killed + '    return {"n": 1}'))
+    first = place.run("FINAL(skills.maths.note(path='out/n.txt')['n'])", head=WRITES)
+    assert first.status == "suspended"
+    (need,) = first.needs
+    assert (need["kind"], need["function"]) == ("in_doubt", "maths.note")
+    assert "its worker was killed" in need["prompt"]
+    assert place.resume(first.run, answers={need["id"]: answer}).answer == n
+    assert (place.root / "out/n.txt").read_text() == written
+
+
 def test_a_call_that_a_cell_makes_only_when_it_is_run_again_is_made_once(place):
     head = 'skills: [maths]\npermissions: {write: ["out/**"], read: ["out/**"]}'
     (place.root / "out").mkdir(exist_ok=True)
