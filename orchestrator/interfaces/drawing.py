@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.interfaces.terminal import clean, duration, money, one_line, plural
+from orchestrator.runs.journal import place_of
 from orchestrator.runs.tree import FINE, NOT_MADE, beginning
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def brief(root: Node, width: int, height: int, now: datetime) -> list[Line]:
 
 def label(node: Node, width: int) -> str:
     """A call as it was written, as `skill-audit.scan(folder="skills")`, in at most `width` cells."""
-    if node.kind == "root" or not isinstance(node.arguments, dict):
-        return one_line(node.name, width)
+    if node.kind in ("root", "approval") or not isinstance(node.arguments, dict):
+        return one_line(node.title, width)
     if node.kind in ("llm", "rlm"):
         return one_line(f"{node.name}({_short(_prompt(node.arguments.get('prompt')), 60)})", width)
     shown = ", ".join(f"{name}={_short(value)}" for name, value in node.arguments.items())
@@ -153,6 +154,9 @@ def _inside(node: Node, guide: str, width: int) -> Iterator[Line]:
                 yield from _calls(by_cell.get(index, ()), guide + "│  ", width)
         yield from _calls(others.get(attempt, ()), guide, width)
         yield from _checks(node, attempt, guide, width)
+    for one in node.divergences:
+        text = f"⚠ run again, {place_of(one.cell, one.line)}{one.message}"
+        yield Line(f"{guide}├─ {one_line(text, width - len(guide) - 3)}", "bad")
     if node.outcome not in (None, *FINE) and node.message:
         for text in clean(node.message).splitlines():
             yield Line(f"{guide}└─ {one_line(text, width - len(guide) - 3)}", "bad")
@@ -189,7 +193,7 @@ def _cell(cell: CellView, guide: str, width: int) -> Iterator[Line]:
 def _calls(calls: Sequence[Node], guide: str, width: int) -> Iterator[Line]:
     seen: Counter[tuple[str, str]] = Counter()
     for node in calls:
-        kind = node.name, "ok" if node.outcome in FINE else node.outcome or ""
+        kind = node.title, "ok" if node.outcome in FINE else node.outcome or ""
         seen[kind] += 1
         if seen[kind] > _n_listed(kind[1]):
             continue

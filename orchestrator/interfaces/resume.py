@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     )
     planned = plan_resume(request)
     if isinstance(planned, RunResult):
-        say(f"run `{planned.run}` has ended; this is its recorded result")
+        unasked = "; it asks nothing any more" if args.answers or args.approve or args.deny else ""
+        say(f"run `{planned.run}` has ended{unasked}; this is its recorded result")
         print_answer(planned, as_object=args.json)
         return planned.exit_code
     if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():

@@ -91,6 +91,7 @@ def _node_object(node: Node) -> dict[str, Any]:
         "checks": [
             {"name": check.name, "passed": check.passed, "message": check.message} for check in node.checks
         ],
+        "divergences": [asdict(one) for one in node.divergences],
         "children": [_node_object(child) for child in node.children],
     }
 

@@ -272,6 +272,11 @@ def read_ends(path: Path) -> tuple[Event | None, Event | None]:
     )
 
 
+def place_of(cell: int, line: int) -> str:
+    """Where something in a run differs, to stand before it; nothing where it is in no cell (0)."""
+    return (f"cell {cell}, line {line}: " if line else f"cell {cell}: ") if cell else ""
+
+
 def is_alive(folder: Path) -> bool:
     """Whether a process holds the journal of this run folder open for writing."""
     try:

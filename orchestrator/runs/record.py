@@ -15,6 +15,7 @@ from orchestrator.errors import BudgetExhausted, CallError, SkillError, Unrepeat
 from orchestrator.runs.amount import Amount
 from orchestrator.runs.context import recorded, restored
 from orchestrator.runs.desk import Need, need_id
+from orchestrator.runs.journal import place_of
 from orchestrator.runs.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
@@ -118,11 +119,6 @@ async def _rehearsed(journal: Rehearsal, call: Call, work: Callable[[], Awaitabl
     journal.compare(call.id, f"`{call.name}`: its error", None, fields["error"])
     journal.compare(call.id, f"`{call.name}`: its value", value, fields["value"])
     return value
-
-
-def place_of(cell: int, line: int) -> str:
-    """Where a difference is, to stand before it; nothing where it is in no cell."""
-    return (f"cell {cell}, line {line}: " if line else f"cell {cell}: ") if cell else ""
 
 
 def diverged(parts: Parts, call: Call, message: str, line: int = 0) -> None:

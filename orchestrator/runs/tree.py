@@ -69,6 +69,15 @@ class CheckView:
     turn: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class DivergenceView:
+    """What a cell did otherwise when it was run again. 0 = no cell, no line."""
+
+    cell: int
+    line: int
+    message: str
+
+
 @dataclass(slots=True)
 class Node:
     """One call with all that happened in it. `outcome` is None while it runs.
@@ -100,6 +109,7 @@ class Node:
     turns: list[TurnView] = field(default_factory=list)
     cells: list[CellView] = field(default_factory=list)
     checks: list[CheckView] = field(default_factory=list)
+    divergences: list[DivergenceView] = field(default_factory=list)
     children: list[Node] = field(default_factory=list)
     running: dict[str, Node] = field(default_factory=dict)
     n_fine: Counter[str] = field(default_factory=Counter)
@@ -110,6 +120,11 @@ class Node:
     def depth(self) -> int:
         """Steps from the root, which has 0."""
         return self.call.count(".")
+
+    @property
+    def title(self) -> str:
+        """What was called, in words; an approval is told from the call that it is of."""
+        return f"approval of {self.name}" if self.kind == "approval" else self.name
 
     @property
     def n_attempts(self) -> int:
@@ -226,9 +241,9 @@ class Tree:
             return
         parent.running.pop(node.call, None)
         if node.outcome in FINE:
-            parent.n_fine[node.name] += 1
+            parent.n_fine[node.title] += 1
         elif node.outcome in NOT_MADE:
-            parent.not_made.setdefault((node.name, node.outcome), []).append(node)
+            parent.not_made.setdefault((node.title, node.outcome), []).append(node)
         else:
             parent.failed.append(node)
 
@@ -257,6 +272,8 @@ def _apply(node: Node, event: Event) -> None:
         case "check":
             said = fields.get("message", "")
             node.checks.append(CheckView(fields["name"], fields["passed"], said, len(node.turns) - 1))
+        case "diverged":
+            node.divergences.append(DivergenceView(fields["cell"], fields["line"], fields["message"]))
         case _:
             pass
 

@@ -447,3 +447,14 @@ def test_the_status_line_is_one_line_whatever_the_figures(
     line = status_line(story.tree, width, LATER)
     assert line.isprintable()
     assert n_cells(line) <= width
+
+
+def test_what_a_cell_did_otherwise_when_it_was_run_again_is_drawn():
+    story = Story()
+    story.begin()
+    story.tell("diverged", cell=2, line=3, message="`notes.count` was called as it was not called before")
+    root = story.tree.root
+    assert root is not None
+    assert [line.text for line in whole(root, 80)][1:] == [
+        "├─ ⚠ run again, cell 2, line 3: `notes.count` was called as it was not called b…"
+    ]
