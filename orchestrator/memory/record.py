@@ -15,23 +15,48 @@ from orchestrator.values import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEXTS = ("run", "call", "parent", "skill", "strategy", "version", "workflow", "error_kind")
+TEXTS = ("run", "call", "parent", "skill", "strategy", "version", "workflow", "error_kind", "verdict", "tags", "skills")
 COUNTS = ("depth", "tokens_in", "tokens_out")
-AMOUNTS = ("duration_s", "usd")
+AMOUNTS = ("duration_s", "usd", "probability")
 FIELDS = (
     "at", "run", "call", "parent", "depth", "skill", "strategy", "version", "workflow", "situation", "outcome",
     "duration_s", "tokens_in", "tokens_out", "usd", "checks_passed", "error_kind",
 )  # fmt: skip
-"""The fields of a record, in the order in which they are written."""
+"""The fields of every record, in the order in which they are written; None where one was not given."""
+
+OF_ATTEMPTS = ("verdict", "probability", "tags", "skills")
+"""Fields that only the record of an attempt of a strategy has, and only where they say something.
+
+The kinds of checks that gave the verdict, the probability with which the strategy was chosen for that place, what the
+cells did, and the skills that they called. Several words are separated by spaces.
+"""
+
+UNDECIDED = frozenset({"cancelled", "not_run", "no_model", "auth", "quota"})
+"""Kinds of ends that say nothing of what was called: it was cut short, or what it needed was not there. No outcome."""
+
+SURROUNDINGS = UNDECIDED | {
+    "rate", "server", "connection", "unknown_model", "missing_binary", "missing_env", "missing_package", "network",
+    "disk_full",
+}  # fmt: skip
+"""Kinds of failures that come from where a call was made, and are no evidence against what was called."""
+
+UNVERIFIED_WEIGHT = 0.2
+"""What a success counts that no check has verified, beside one that checks have."""
+
+FORGOTTEN = "forgotten"
+"""`error_kind` of a line that takes back: what stands before it of the strategy, in the workflow if it names one, is not counted."""
+
+Evidence = tuple[bool, float]
+"""Whether it succeeded, and what that counts: above 0, at most 1."""
 
 _MAX_COUNT = 2**53  # what every JSON reader keeps exact
 
 
 def checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A whole record from the fields given. Raises UsageError that names every problem."""
-    unknown = [_unknown(name) for name in fields if name not in FIELDS]
+    unknown = [_unknown(name) for name in fields if name not in (*FIELDS, *OF_ATTEMPTS)]
     record: dict[str, Any] = dict.fromkeys(FIELDS) | {
-        name: value for name, value in fields.items() if name in FIELDS
+        name: value for name, value in fields.items() if name in FIELDS or (name in OF_ATTEMPTS and value)
     }
     if record["at"] is None:
         record["at"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -53,9 +78,23 @@ def parsed(line: bytes) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         return None
     record: dict[str, Any] = {name: found.get(name) for name in FIELDS}
+    record |= {name: found[name] for name in OF_ATTEMPTS if found.get(name) is not None}
     if _problems(record) or datetime.fromisoformat(record["at"]).tzinfo is None:
         return None
     return record
+
+
+def evidence(record: Mapping[str, Any]) -> Evidence | None:
+    """What a record says of its strategy or skill; None where it says nothing.
+
+    Nothing follows from a failure of the surroundings, from what was cut short, and from what policy or a person denied.
+    """
+    outcome = record["outcome"]
+    if outcome is None or outcome == "denied" or record["error_kind"] in SURROUNDINGS:
+        return None
+    if outcome == "unverified":
+        return True, UNVERIFIED_WEIGHT
+    return outcome == "ok", 1.0
 
 
 def _problems(record: Mapping[str, Any]) -> list[str]:

@@ -15,19 +15,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from os import SEEK_END
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from tinydb import TinyDB
 from tinydb.storages import Storage
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.memory import files, foreign
+from orchestrator.memory.log import Place, is_at_end, read_on
 from orchestrator.memory.record import parsed
 from orchestrator.memory.tallies import KINDS, Count, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from orchestrator.memory.tallies import Kind, Tallies
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 SCHEMA = "orchestrate.usage/1"
 BESIDE = "skill-usage.orchestrate.json"
 LOCK = "usage.lock"
-_MARK_BYTES = 1024
 
 
 def fold(workspace: Workspace) -> Tallies:
@@ -45,14 +43,14 @@ def fold(workspace: Workspace) -> Tallies:
     Waits while another process publishes; reads only what was appended since the last time.
     """
     found = _find(workspace)
-    if _is_current(found.state, workspace.usage_log):
+    if is_at_end(workspace.usage_log, found.state.place):
         return found.tallies()
     try:
         with files.locked(workspace.memory / LOCK):
             found = _find(workspace)  # another process may have counted while we waited
-            before = found.state.offset, found.state.mark
+            before = found.state.place
             _count_new(found.state, workspace.usage_log)
-            if before != (found.state.offset, found.state.mark):
+            if before != found.state.place:
                 _publish(found, workspace.usage_log)
     except WorkspaceError:
         _count_new(found.state, workspace.usage_log)  # figures can be had where nothing can be written
@@ -70,11 +68,10 @@ def rebuild(workspace: Workspace) -> None:
 
 @dataclass(slots=True)
 class _State:
-    """What was counted: the first `offset` bytes of the record, which `mark` tells from another file's."""
+    """What was counted, and how far the record was read for it."""
 
     counts: Counts = field(default_factory=Counts)
-    offset: int = 0
-    mark: str = ""
+    place: Place = field(default_factory=Place)
 
 
 @dataclass(slots=True)
@@ -152,7 +149,7 @@ def _state(value: Any) -> _State:
         return _State()
     counted = {kind: {doc["name"]: _count(doc) for doc in docs} for kind, docs in tables.items()}
     counts = Counts(**counted, n_records=meta["n_records"], n_skipped=meta["n_skipped"])
-    return _State(counts, meta["offset"], meta["mark"])
+    return _State(counts, Place(meta["offset"], meta["mark"]))
 
 
 def _count(doc: dict[str, Any]) -> Count:
@@ -165,11 +162,12 @@ def _publish(found: _Found, record: Path) -> None:
             f"both `skill-usage.json` and `{BESIDE}` are files of another tool, or damaged",
             hint=f"move or delete `{BESIDE}`; it is made anew from the usage record",
         )
-    if found.state.offset:
+    place = found.state.place
+    if place.offset:
         files.sync(record)  # a summary must not tell of records that a power cut takes back
     counts = found.state.counts
     tables = {kind: [asdict(count) for count in counts.table(kind).values()] for kind in KINDS}
-    meta = {"schema": SCHEMA, "offset": found.state.offset, "mark": found.state.mark}
+    meta = {"schema": SCHEMA, "offset": place.offset, "mark": place.mark}
     meta |= {"n_records": counts.n_records, "n_skipped": counts.n_skipped}
     storage = _WholeFile(found.path)
     with TinyDB(storage=lambda: storage) as db:
@@ -186,48 +184,8 @@ def _digest(tables: dict[Kind, list[dict[str, Any]]], meta: dict[str, Any]) -> s
 
 def _count_new(state: _State, record: Path) -> None:
     """Count what was appended since `state`; everything, where the record is another file or shorter now."""
-    try:
-        with record.open("rb") as file:
-            if state.mark != _mark(file, state.offset):
-                state.counts, state.offset = Counts(), 0
-            for line in _lines(file, state.offset):
-                state.offset += len(line)
-                if line.strip():
-                    state.counts.add(parsed(line))
-            state.mark = _mark(file, state.offset)
-    except FileNotFoundError:
-        state.counts, state.offset, state.mark = Counts(), 0, ""
-    except OSError as error:
-        raise WorkspaceError(
-            f"can't read `{record}`: {error.strerror}", hint="it is the usage record"
-        ) from error
 
+    def again() -> None:
+        state.counts = Counts()
 
-def _is_current(state: _State, record: Path) -> bool:
-    try:
-        with record.open("rb") as file:
-            return file.seek(0, SEEK_END) == state.offset and _mark(file, state.offset) == state.mark
-    except FileNotFoundError:
-        return state.offset == 0
-    except OSError:
-        return False
-
-
-def _lines(file: BinaryIO, offset: int) -> Iterator[bytes]:
-    """Each whole line after `offset`. A last one without its end is being written, or torn: left for later."""
-    file.seek(offset)
-    return (line for line in file if line.endswith(b"\n"))
-
-
-def _mark(file: BinaryIO, offset: int) -> str:
-    """Tells the first `offset` bytes of this file from those of one put in its place: their two ends, hashed.
-
-    Empty where there are fewer bytes. Lines carry times and ids, so two records never end alike by chance.
-    """
-    n_bytes = min(offset, _MARK_BYTES)
-    file.seek(0)
-    head = file.read(n_bytes)
-    file.seek(offset - n_bytes)
-    tail = file.read(n_bytes)
-    is_whole = len(head) == len(tail) == n_bytes > 0
-    return hashlib.sha256(head + tail).hexdigest()[:16] if is_whole else ""
+    state.place = read_on(record, state.place, lambda line: state.counts.add(parsed(line)), again)

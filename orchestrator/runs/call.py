@@ -44,6 +44,7 @@ class Call:
     cell: int = field(default=0, repr=False)  # the number of its cell that runs
     n_posed: int = field(default=0, repr=False)  # questions to a host that is the model
     n_asked: int = field(default=0, repr=False)  # requests of its cell that are being served
+    world_fault: str = field(default="", repr=False)  # the last failure of the surroundings in it, or below
 
     @property
     def depth(self) -> int:
@@ -94,6 +95,11 @@ class Call:
             call.spent.add(spent)
             call.tokens_in += tokens_in
             call.tokens_out += tokens_out
+
+    def blame(self, kind: str) -> None:
+        """Note that what went wrong here came from the surroundings: no evidence against those that wait for it."""
+        for call in self.path():
+            call.world_fault = kind
 
     def refused(self, depth_limit: int | None) -> CallError | None:
         """Why it may not be made: it is too deep, or repeats a call that it is itself part of."""

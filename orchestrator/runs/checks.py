@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill, fill_shell, fill_value
 from orchestrator.errors import CallError, WorkerLost
+from orchestrator.runs import surroundings
 from orchestrator.runs.batch import all_of
 from orchestrator.runs.by_model import judge
 from orchestrator.values import CheckResult
@@ -98,6 +99,8 @@ class Checker:
         if not done.returncode:
             return ""
         end = (done.stderr or done.stdout).strip()[-500:]
+        if fault := surroundings.of_exit(done.returncode, end):
+            self._server.call.blame(fault)
         return f"`{check.text}` exited with code {done.returncode}" + (f": {end}" if end else "")
 
     async def _skill(self, check: Check, answer: Any) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.environments.session import asked_line
 from orchestrator.errors import BudgetExhausted, CallError, SkillError, Unrepeatable, UsageError
+from orchestrator.memory.record import SURROUNDINGS, UNDECIDED
 from orchestrator.runs.amount import Amount
 from orchestrator.runs.context import recorded, restored
 from orchestrator.runs.desk import Need, need_id
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from orchestrator.runs.call import Call
     from orchestrator.runs.parts import Parts
     from orchestrator.values import CallOutcome
-
-
-UNDECIDED = frozenset({"cancelled", "not_run", "no_model", "auth", "quota"})
-"""Kinds of ends that say nothing of a skill: it was cut short, or what it needed was not there."""
 
 
 async def on_record(
@@ -200,6 +197,8 @@ def _finish(
     if error is not None and parts.desk.is_closed:
         return  # it was ended with the run, which goes on with it
     outcome, error_kind = _outcome(error)
+    if error_kind in SURROUNDINGS:
+        call.blame(error_kind)
     duration_s = round(duration_s, 6)
     parts.journal.append(
         "call_finished",

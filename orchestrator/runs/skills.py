@@ -19,6 +19,7 @@ from orchestrator.documents.schemas import compiled
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.environments.session import FunctionCall, ScriptCall
 from orchestrator.errors import DocumentError, SkillError, WorkerLost
+from orchestrator.runs import surroundings
 from orchestrator.runs.context import as_shown
 from orchestrator.runs.table import signature
 
@@ -242,7 +243,7 @@ def _printed(skill: Skill, script: str, done: ScriptDone) -> Any:
         end = done.stderr.strip()[-2000:]
         raise SkillError(
             f"`{skill.name}`: `{script}` exited with code {done.returncode}" + (f":\n{end}" if end else ""),
-            error_kind=f"exit_{done.returncode}",
+            error_kind=surroundings.of_exit(done.returncode, end) or f"exit_{done.returncode}",
         )
     if done.truncated:
         raise SkillError(
@@ -268,7 +269,7 @@ def _failed(skill: Skill, name: str, failure: Failure) -> SkillError:
     return SkillError(
         f"`{skill.name}.{name}` raised {failure.type}: {failure.message}{detail}",
         kind="timeout" if late else "error",
-        error_kind="timeout" if late else failure.type,
+        error_kind="timeout" if late else surroundings.of_exception(failure.type, failure.message) or failure.type,
         hint=failure.hint,
     )
 
