@@ -10,14 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.app import aresume, arun, load_skills, load_workflow, resume, run
+    from orchestrator.memory.ranking import Ranked, Ranker
+    from orchestrator.memory.suggestions import Suggestion, suggest
     from orchestrator.memory.usage import UsageStore
     from orchestrator.values import RunResult
 
 __version__ = "0.1.0"
-__all__ = ["RunResult", "UsageStore", "aresume", "arun", "load_skills", "load_workflow", "resume", "run"]
+__all__ = [
+    "Ranked",
+    "Ranker",
+    "RunResult",
+    "Suggestion",
+    "UsageStore",
+    "aresume",
+    "arun",
+    "load_skills",
+    "load_workflow",
+    "resume",
+    "run",
+    "suggest",
+]
 
 _HOMES = {
+    "Ranked": "orchestrator.memory.ranking",
+    "Ranker": "orchestrator.memory.ranking",
     "RunResult": "orchestrator.values",
+    "Suggestion": "orchestrator.memory.suggestions",
     "UsageStore": "orchestrator.memory.usage",
     "aresume": "orchestrator.app",
     "arun": "orchestrator.app",
@@ -25,6 +43,7 @@ _HOMES = {
     "load_workflow": "orchestrator.app",
     "resume": "orchestrator.app",
     "run": "orchestrator.app",
+    "suggest": "orchestrator.memory.suggestions",
 }
 
 

@@ -174,6 +174,20 @@ def _add_documents(commands: Commands[Parser]) -> None:
         "names", nargs="*", metavar="NAME", help="of skills to show or to test (all that have examples)"
     )
     _in_workspace(skills)
+    suggest = _command(
+        commands,
+        "suggest",
+        "suggest",
+        "rank the skills that fit a task, by what they are for and how they did",
+    )
+    suggest.add_argument("task", nargs="*", metavar="TASK", help="what is to be done; - is stdin")
+    suggest.add_argument("-k", type=int, default=5, metavar="N", help="at most so many (5)")
+    suggest.add_argument(
+        "--hook",
+        action="store_true",
+        help="take a host's prompt as an event on stdin, and print what its hook may say",
+    )
+    _in_workspace(suggest)
 
 
 def _add_again(commands: Commands[Parser]) -> None:

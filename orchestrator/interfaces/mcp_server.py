@@ -20,13 +20,11 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from orchestrator import __version__
-from orchestrator.app import open_catalog
 from orchestrator.backends import Backends
 from orchestrator.errors import OrchestratorError
 from orchestrator.interfaces.following import Begun, begin, begin_again, command, follow
 from orchestrator.interfaces.terminal import clean
 from orchestrator.memory.suggestions import suggest
-from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.history import find_run
 from orchestrator.runs.resuming import read_record
 from orchestrator.workspace import Workspace, existing_workspace, expanded_path
@@ -213,9 +211,7 @@ def suggest_skills(
     """The skills of the workspace that fit a task, best first, by what they are for and how they did. None may fit."""
     with _tool_errors():
         place = _place(ctx, workspace)
-        usage = UsageStore(place)
-        tallies = usage.tallies() if usage.has_records else None
-        return {"skills": [asdict(one) for one in suggest(task, open_catalog(place).skills, tallies, k=k)]}
+        return {"skills": [asdict(one) for one in suggest(task, k=k, workspace=place.root)]}
 
 
 def _with(workspace: Workspace) -> Callable[[MCPServer[Workspace]], AbstractAsyncContextManager[Workspace]]:

@@ -3,6 +3,7 @@
 The events are Claude Code's (hooks reference, "Hook input"): `PostToolUse` and `PostToolUseFailure` of its `Skill` tool
 tell how the agent's own use ended; `UserPromptExpansion` tells that a person typed `/skill`, before it has done anything,
 so its outcome stays unknown. Of an event only the skill's name, the time it took and which event it was are kept.
+Where skills are offered to the host (see `offering`), the skill that it then used makes a lesson.
 
 A host waits for its hooks, so this command imports little and never fails: whatever is wrong with an event or a workspace
 is one line on stderr and exit code 0.
@@ -50,6 +51,23 @@ def _record(data: bytes, asked: str | None) -> None:
     workspace = workspace_of(asked) if asked is not None else _workspace(event)
     if workspace is not None:
         UsageStore(workspace).record(**fields)
+        _learn(event, fields, workspace)
+
+
+def _learn(event: Mapping[str, Any], fields: Mapping[str, Any], workspace: Workspace) -> None:
+    """Make a lesson of the skill and of what was asked for, where `orchestrate suggest --hook` kept it."""
+    session = event.get("session_id")
+    if (
+        fields.get("outcome") != "ok"
+        or not isinstance(session, str)
+        or not (workspace.cache / "asked.json").exists()
+    ):
+        return
+    from orchestrator.memory.asked import last_asked  # where skills are not offered, nothing was kept
+    from orchestrator.memory.taught import learn
+
+    if (found := last_asked(workspace, session)) is not None:
+        learn(workspace, found, fields["skill"], success=True)
 
 
 def _fields(event: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class UsageStore:
 
         In a workspace that can't be written the figures are the same, and only the publishing is left out.
         """
-        from orchestrator.memory import summary  # tinydb: 30 ms that `record` must not cost
+        from orchestrator.memory import summary  # what `record` needs not
 
         return summary.fold(self.workspace)
 

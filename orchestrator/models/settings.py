@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST = 1e15
 """No number in the file is larger: what is, is a slip, and would not do as a float."""
 
-TABLES = ("models", "commands", "fan_out", "cache", "approvals", "executor")
+TABLES = ("models", "commands", "fan_out", "cache", "approvals", "suggest", "learning", "executor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,10 @@ class Settings:
     fan_out: Mapping[str, Any] = field(default_factory=dict)
     cache: Mapping[str, Any] = field(default_factory=dict)
     approvals: Mapping[str, Any] = field(default_factory=dict)
+    suggest: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # looked at in `memory.taught`, which can't wait for this
+    learning: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
@@ -95,6 +99,8 @@ def load_settings(*paths: Path) -> Settings:
                 {**settings.fan_out, **found.fan_out},
                 {**settings.cache, **found.cache},
                 {**settings.approvals, **found.approvals},
+                {**settings.suggest, **found.suggest},
+                {**settings.learning, **found.learning},
                 {**settings.executor, **found.executor},
                 (*settings.warnings, *found.warnings),
             )
@@ -140,10 +146,12 @@ class _Reader:
         fan_out = self._table(tables.get("fan_out", {}), _FAN_OUT, ("fan_out",))
         cache = self._table(tables.get("cache", {}), _CACHE, ("cache",))
         approvals = self._table(tables.get("approvals", {}), _APPROVALS, ("approvals",))
+        suggest = self._table(tables.get("suggest", {}), _SUGGEST, ("suggest",))
+        learning = self._table(tables.get("learning", {}), _LEARNING, ("learning",))
         executor = tables.get("executor", {})
         warnings = tuple(problem for problem in self.problems if problem.severity == "warning")
         executor = executor if isinstance(executor, dict) else {}
-        return Settings(models, commands, fan_out, cache, approvals, executor, warnings)
+        return Settings(models, commands, fan_out, cache, approvals, suggest, learning, executor, warnings)
 
     def _located(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A program that is given as a path is looked for from the file's folder: it runs in an empty one."""
@@ -328,6 +336,8 @@ _COMMAND = {
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
 _APPROVALS = {"by_asker": _CACHE["replies"]}
+_LEARNING = {"enabled": _TRUTH}
+_SUGGEST = {"learn": _TRUTH, "across_workspaces": _TRUTH}
 _EXAMPLES = {"model": 'model = "openai/gpt-5-mini"', "argv": 'argv = ["claude", "-p"]'}
 
 
@@ -339,6 +349,8 @@ def known_keys() -> Iterator[tuple[str, str]]:
         ("fan_out", _FAN_OUT),
         ("cache", _CACHE),
         ("approvals", _APPROVALS),
+        ("suggest", _SUGGEST),
+        ("learning", _LEARNING),
     ):
         for key in kinds:
             yield table, key

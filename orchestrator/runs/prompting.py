@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.template import fill
 from orchestrator.environments.frames import TextFile
-from orchestrator.memory.relevance import scores
+from orchestrator.memory.matching.stored import index_in_memory
 from orchestrator.models.model import Message
 from orchestrator.runs.table import signature
 
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from orchestrator.memory.tallies import Tallies, Tally
 
 N_SKILLS = 12
-"""Skills in the table: with many more, models choose worse."""
+"""Skills described in the table: with many more, models choose worse. The others are named."""
+
+NAMES_CHARS = 1_500
+"""Length of the line that names them."""
+
+RANKED_CHARS = 4_000
+"""Of a longer task, the beginning says which skills fit."""
 
 N_FUNCTIONS = 6
 """Functions of one skill in the table."""
@@ -54,6 +60,7 @@ class Brief:
     instructions: str = ""
     failures: Sequence[str] = ()
     tallies: Tallies | None = None
+    advice: str = ""  # how ways of working did before
 
 
 def opening(brief: Brief) -> tuple[Message, Message]:
@@ -105,17 +112,17 @@ def _sections(brief: Brief) -> Iterable[str]:
     yield "# Variables\n" + "\n".join(lines)
     if brief.skills:
         yield f"# Skills\n{skill_lines(brief)}"
-    if advice := _advice(brief.tallies):
-        yield f"# What did well before\n{advice}"
+    if brief.advice:
+        yield f"# How it went before\n{brief.advice}"
     yield f"# Budget\n{left_line(brief.left)}. {_turns(brief)}"
 
 
 def skill_lines(brief: Brief) -> str:
     """The skills that fit the task best, a line for each function, and how they did so far."""
-    chosen = _fitting(brief.task, brief.skills)
-    lines = [line for skill in chosen for line in _of_skill(skill, brief.tallies)]
-    if n_more := len(brief.skills) - len(chosen):
-        lines.append(f"- and {n_more} more: `print(skills)` lists them")
+    ordered = _by_fit(brief.task, brief.skills)
+    lines = [line for skill in ordered[:N_SKILLS] for line in _of_skill(skill, brief.tallies)]
+    if others := ordered[N_SKILLS:]:
+        lines.append(_named(others))
     return "\n".join(lines)
 
 
@@ -144,12 +151,32 @@ def _flat(variables: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield name, value
 
 
-def _fitting(task: str, skills: Sequence[Skill]) -> list[Skill]:
+def _by_fit(task: str, skills: Sequence[Skill]) -> list[Skill]:
+    """The skills, best first where there are too many to describe.
+
+    By what is said of them only: a run that goes on has to come to the same text, whatever was recorded since.
+    """
     if len(skills) <= N_SKILLS:
         return list(skills)
-    fit = scores(task, [f"{skill.name} {skill.description}" for skill in skills])
-    order = sorted(range(len(skills)), key=lambda number: (-fit[number], number))
-    return [skills[number] for number in order[:N_SKILLS]]
+    index = index_in_memory(skills)
+    fit = index.scores(index.asked(task[:RANKED_CHARS]))
+    return [
+        skills[number] for number in sorted(range(len(skills)), key=lambda number: (-fit[number], number))
+    ]
+
+
+def _named(skills: Sequence[Skill]) -> str:
+    """One line for skills that are not described: they can be called all the same."""
+    names: list[str] = []
+    room = NAMES_CHARS
+    for skill in skills:
+        room -= len(skill.attribute) + 4
+        if room < 0:
+            break
+        names.append(f"`{skill.attribute}`")
+    n_more = len(skills) - len(names)
+    rest = f" and {n_more} more, which `print(skills)` lists" if n_more else ""
+    return f"- also callable (`print(skills.NAME)` tells what it does): {', '.join(names)}{rest}"
 
 
 def _of_skill(skill: Skill, tallies: Tallies | None) -> Iterable[str]:
@@ -171,19 +198,6 @@ def _did(tally: Tally | None) -> str:
     if tally is None or not tally.calls:
         return ""
     return f" [{tally.calls} calls before, {tally.failed} failed]"
-
-
-def _advice(tallies: Tallies | None) -> str:
-    if tallies is None:
-        return ""
-    good = [
-        tally for tally in tallies.strategies.values() if tally.ok and tally.name not in ("rlm", "written")
-    ]
-    good.sort(key=lambda tally: -tally.ok / tally.calls)
-    return "\n".join(
-        f"- `{tally.name}`: {tally.ok} of {tally.calls} passed their checks, {tally.usd / tally.calls:.4f} usd each"
-        for tally in good[:5]
-    )
 
 
 def _is_long(value: Any) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,17 +81,36 @@ def test_hooks_run_a_command_that_is_there_end_soon_and_never_fail_the_host():
     events = load(ROOT / "hooks" / "hooks.json")["hooks"]
     for event in events.values():
         for hook in (hook for matcher in event for hook in matcher["hooks"]):
-            words = re.fullmatch(r'"\$\{CLAUDE_PLUGIN_ROOT\}"/(\S+) (\w+) \|\| true', hook["command"])
+            words = re.fullmatch(
+                r'(?:\[ "\$ORCHESTRATE_SUGGEST" = 1 \] && )?"\$\{CLAUDE_PLUGIN_ROOT\}"/(\S+) (\w+)[-\w ]* \|\| true',
+                hook["command"],
+            )
             assert os.access(ROOT / words[1], os.X_OK)
             assert words[2] in command_names(build_parser())
             assert hook["timeout"] <= 5
 
 
-def test_hooks_listen_to_the_skill_tool_and_to_typed_skills_only():
+def test_hooks_listen_to_the_skill_tool_to_typed_skills_and_to_prompts_only():
     events = load(ROOT / "hooks" / "hooks.json")["hooks"]
     matchers = {name: [matcher.get("matcher") for matcher in event] for name, event in events.items()}
     assert matchers == {
         "PostToolUse": ["Skill"],
         "PostToolUseFailure": ["Skill"],
+        "UserPromptSubmit": [None],
         "UserPromptExpansion": [None],
     }
+
+
+def test_skills_are_offered_only_where_it_is_asked_for(tmp_path):
+    (matcher,) = load(ROOT / "hooks" / "hooks.json")["hooks"]["UserPromptSubmit"]
+    plugin = tmp_path / "a plugin"
+    (plugin / "bin").mkdir(parents=True)
+    (plugin / "bin" / "orchestrate").write_text('#!/bin/sh\necho "$@"\n')
+    (plugin / "bin" / "orchestrate").chmod(0o755)
+    said = {}
+    for value in ("", "0", "1"):
+        env = {"PATH": os.defpath, "CLAUDE_PLUGIN_ROOT": str(plugin), "ORCHESTRATE_SUGGEST": value}
+        line = ["sh", "-c", matcher["hooks"][0]["command"]]
+        done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)
+        said[value] = done.stdout
+    assert said == {"": "", "0": "", "1": "suggest --hook -k 3\n"}

@@ -16,7 +16,7 @@ WRONG = {
     "weekly": "error: `weekly` is neither a command nor a file\nhint: did you mean `workflows/weekly-digest.md`?\n",
     "zzzzzz": (
         "error: `zzzzzz` is neither a command nor a file\n"
-        "hint: the commands are: run, resume, replay, stop, check, skills, show, status, export, usage, record, init, doctor, mcp\n"
+        "hint: the commands are: run, resume, replay, stop, check, skills, suggest, show, status, export, usage, record, init, doctor, mcp\n"
     ),
     "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\nhint: did you mean `--json`?\n",
     "digest.md --frobnicate": (
@@ -64,6 +64,14 @@ WRONG = {
     ),
     "skills frob": "error: `orchestrate skills` has no `frob`\nhint: it has: list, show, test\n",
     "skills show": "error: `orchestrate skills show` needs the name of a skill\nhint: `orchestrate skills` lists them\n",
+    "suggest": (
+        "error: no task was given\n"
+        'hint: orchestrate suggest "what is to be done", or - to read it from stdin\n'
+    ),
+    "suggest adding -k 0": "error: `-k 0` asks for no skill\nhint: write -k and a number from 1\n",
+    "suggest adding -k few": (
+        "error: argument -k: invalid int value: 'few'\nhint: `orchestrate suggest --help` shows what it takes\n"
+    ),
     "init digest.md": (
         "error: `digest.md` is no folder\nhint: name a folder, new or not: orchestrate init DIR\n"
     ),
@@ -125,11 +133,11 @@ def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Pa
     assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\nhint: ")
 
 
-@pytest.mark.parametrize("command", ["doctor", "status", "usage", "skills", "show"])
+@pytest.mark.parametrize("command", ["doctor", "status", "usage", "skills", "show", "suggest adding"])
 def test_workspace_that_is_not_there_has_nothing_to_read(
     command: str, here: Path, orchestrate: Orchestrate
 ) -> None:
-    done = orchestrate(command, "--workspace", "gone", cwd=here)
+    done = orchestrate(*command.split(), "--workspace", "gone", cwd=here)
     assert (done.stdout, done.returncode) == ("", 2)
     assert done.stderr == (
         f"error: there is no folder `{here}/gone`\nhint: name a workspace that is there with --workspace DIR\n"

@@ -69,7 +69,7 @@ def test_help_loads_the_parser_and_nothing_else(words: list[str]) -> None:
     [
         ("status", {"errors", "interfaces", "memory", "runs", "workspace"}, set()),
         ("show", {"errors", "interfaces", "memory", "runs", "workspace"}, set()),
-        ("usage", {"errors", "interfaces", "memory", "values", "workspace"}, {"tinydb"}),
+        ("usage", {"errors", "interfaces", "memory", "values", "workspace"}, set()),
         ("record", {"errors", "interfaces", "memory", "values", "workspace"}, set()),
     ],
 )
@@ -85,6 +85,17 @@ def test_commands_that_read_the_record_load_nothing_that_runs(
     assert {name.split(".")[1] for name in ours(modules) if "." in name} == floors
     assert third_party(modules) == packages
     assert "asyncio" not in modules
+
+
+def test_a_suggestion_loads_no_parser_and_nothing_that_runs(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    words = ["suggest", "split a book into chapters", "--workspace", str(tmp_path)]
+    loaded_by_command(words)  # reads the skills, and keeps what it read
+    modules = loaded_by_command(words)
+    floors = {"catalog", "documents", "errors", "interfaces", "memory", "values", "workspace"}
+    assert {name.split(".")[1] for name in ours(modules) if "." in name} == floors
+    assert third_party(modules) == set()
+    assert modules & {"asyncio", "orchestrator.documents.skill", "orchestrator.app"} == set()
 
 
 @pytest.mark.parametrize(
@@ -137,6 +148,6 @@ def test_third_party_packages_are_imported_by_the_modules_that_own_them() -> Non
         "pydantic_core": documents,
         "referencing": ["documents/schemas.py"],
         "rich": ["interfaces/console.py"],
-        "tinydb": ["memory/summary.py"],
+        "tinydb": ["memory/document.py"],
         "yaml": ["documents/yaml_values.py"],
     }
