@@ -136,12 +136,26 @@ class FitKeys(Keys):
     depth: Count = 0
 
 
+class EvidenceKeys(Keys):
+    """`evidence:` of a learned strategy."""
+
+    run: str = ""
+    at: str = ""
+    workflow: str = ""
+    workflow_version: str = ""
+    checks: list[str] = []
+    usd: Amount = 0.0
+    tokens: Count = 0
+    calls: Count = 0
+
+
 class StrategyKeys(Keys):
     """The frontmatter of a strategy."""
 
     name: Name
     description: Text
     applies: FitKeys = FitKeys()
+    evidence: EvidenceKeys | None = None
 
 
 class EntryKeys(Keys):

@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING
 from orchestrator.documents import frontmatter, yaml_values
 from orchestrator.documents.findings import Findings
 from orchestrator.documents.markdown import cells
-from orchestrator.documents.types import Fit, StrategyDocument
+from orchestrator.documents.types import Evidence, Fit, StrategyDocument
 from orchestrator.errors import DocumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.documents.models import EvidenceKeys
+
 
 def load_strategy(path: Path) -> StrategyDocument:
     """The strategy in a file. Raises DocumentError with all of its problems."""
+    return parse_strategy(path.read_text("utf-8"), path)
+
+
+def parse_strategy(text: str, path: Path) -> StrategyDocument:
+    """The strategy in a text that stands, or would stand, at `path`. Raises DocumentError with all of its problems."""
     from orchestrator.documents.models import StrategyKeys  # here: pydantic takes 80 ms
     from orchestrator.documents.validation import mistakes, report_mistakes, report_unknown_keys
 
-    text = frontmatter.normalised(path.read_text("utf-8"))
+    text = frontmatter.normalised(text)
     found = Findings(str(path), strict=False)
     parts = frontmatter.split(text)
     located = yaml_values.read(parts.frontmatter or "", parts.frontmatter_line)
@@ -39,5 +46,15 @@ def load_strategy(path: Path) -> StrategyDocument:
     keys = StrategyKeys.model_validate(values)
     version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return StrategyDocument(
-        keys.name, keys.description, path, program, version, Fit(**keys.applies.model_dump())
+        keys.name,
+        keys.description,
+        path,
+        program,
+        version,
+        Fit(**keys.applies.model_dump()),
+        None if keys.evidence is None else _evidence(keys.evidence),
     )
+
+
+def _evidence(keys: EvidenceKeys) -> Evidence:
+    return Evidence(**{**keys.model_dump(), "checks": tuple(keys.checks)})

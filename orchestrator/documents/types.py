@@ -69,6 +69,20 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """The run that a strategy was learned from: which, when, of which text of the workflow, what it passed and cost."""
+
+    run: str = ""
+    at: str = ""
+    workflow: str = ""
+    workflow_version: str = ""
+    checks: tuple[str, ...] = ()  # names of those that passed
+    usd: float = 0.0
+    tokens: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyDocument:
     """A way to decompose, written as cells that ask a sub model. `version` is the sha256 of its text."""
 
@@ -78,6 +92,7 @@ class StrategyDocument:
     cells: tuple[Cell, ...]
     version: str
     fit: Fit = field(default_factory=Fit)
+    evidence: Evidence | None = None  # of a learned one
 
 
 @dataclass(frozen=True, slots=True)
