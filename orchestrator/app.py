@@ -24,6 +24,7 @@ from orchestrator.runs.inputs import missing_inputs, read_inputs
 from orchestrator.runs.permissions import located
 from orchestrator.runs.plan import Plan
 from orchestrator.strategies.choose import NAMES, candidates
+from orchestrator.strategies.learned import programs_of
 from orchestrator.values import Limits, Problem, RunResult
 from orchestrator.workspace import bundled, existing_workspace, workspace_of
 
@@ -250,8 +251,9 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
     environment_factory(request.environment or DEFAULT_ENVIRONMENT)
     reach = Backends(workspace)
     models = reach.names(workflow, request.model, request.sub_model)
+    programs, broken = programs_of(workspace, workflow.name) if reach.learns else ({}, [])
     try:
-        strategies = candidates(workflow, request.strategy, models.root, models.sub)
+        strategies = candidates(workflow, request.strategy, models.root, models.sub, programs)
     except ModelUnavailable as error:
         odd = "".join(f"\n{one}" for one in (*reach.warnings, *workflow.warnings))  # one of them may be why
         raise ModelUnavailable(str(error), hint=reach.configurable() + odd) from None
@@ -277,6 +279,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
         fan_out=reach.fan_out,
         usd_is_set="usd" in workflow.written_limits or "usd" in request.budget,
         accepts_prices=request.accepts_prices,
+        learns=reach.learns,
         keeps_replies=reach.keeps_replies,
         strategy=request.strategy,
         budget=dict(request.budget),
@@ -285,6 +288,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
             *workflow.warnings,
             *problems,
             *(_unmatched(workflow, inputs, workspace) if not missing else ()),
+            *(Problem(str(workflow.path), 0, said, severity="warning") for said in broken),
             *reach.warnings,
             *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),

@@ -54,6 +54,11 @@ class Backends:
         """Whether the process that asked for an approval, or the run itself, may give it."""
         return self._settings is not None and bool(self._settings.approvals.get("by_asker"))
 
+    @property
+    def learns(self) -> bool:
+        """Whether runs follow the record of earlier ones, and programs are distilled."""
+        return self._settings is None or bool(self._settings.learning.get("enabled", True))
+
     def configurable(self) -> str:
         """What to do where no model is configured."""
         from orchestrator.models.names import configurable

@@ -117,6 +117,7 @@ class RunResult:
     needs: tuple[Mapping[str, Any], ...] = ()
     message: str = ""  # why there is no good answer; empty when there is one
     exit_code: int = 0
+    learned: tuple[str, ...] = ()  # what this run taught, a sentence each; only the run itself says it
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,17 @@ def _add_record(commands: Commands[Parser]) -> None:
     )
     export.add_argument("--out", metavar="FILE", help="where to write it (stdout)")
     _in_workspace(export, json=False)
+    strategies = _command(
+        commands, "strategies", "strategies", "show how strategies did, and why they stand in this order"
+    )
+    strategies.add_argument(
+        "action", metavar="ACTION", nargs="?", default="list", help="list, show or forget (list)"
+    )
+    strategies.add_argument(
+        "name", metavar="NAME", nargs="?", help="a strategy, as `learned:1a2b3c4d`; of `list`, a workflow"
+    )
+    strategies.add_argument("--workflow", metavar="W", help="in one workflow only")
+    _in_workspace(strategies)
     usage = _command(commands, "usage", "usage", "show how skills, workflows and strategies did")
     _in_workspace(usage)
     record = _command(

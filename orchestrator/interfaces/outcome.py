@@ -74,6 +74,8 @@ def say_ending(result: RunResult, tree: Tree, planned: Plan) -> None:
     ):
         say(f"error: {clean(result.message)}")
     say(_ending(result, tree, _unpriced(tree, planned)))
+    for sentence in result.learned:
+        say(clean(sentence))
     folder = planned.workspace.runs / result.run
     again = f"\n  orchestrate resume {result.run}" if result.status == "error" else ""
     say(f"record: {clean(str(folder))}\n  orchestrate show {result.run}{again}")

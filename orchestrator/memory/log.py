@@ -45,7 +45,9 @@ def read_on(path: Path, place: Place, take: Callable[[bytes], None], again: Call
             again()
         return Place()
     except OSError as error:
-        raise WorkspaceError(f"can't read `{path}`: {error.strerror}", hint="it is the usage record") from error
+        raise WorkspaceError(
+            f"can't read `{path}`: {error.strerror}", hint="it is the usage record"
+        ) from error
 
 
 def is_at_end(path: Path, place: Place) -> bool:

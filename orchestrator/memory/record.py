@@ -15,7 +15,19 @@ from orchestrator.values import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEXTS = ("run", "call", "parent", "skill", "strategy", "version", "workflow", "error_kind", "verdict", "tags", "skills")
+TEXTS = (
+    "run",
+    "call",
+    "parent",
+    "skill",
+    "strategy",
+    "version",
+    "workflow",
+    "error_kind",
+    "verdict",
+    "tags",
+    "skills",
+)
 COUNTS = ("depth", "tokens_in", "tokens_out")
 AMOUNTS = ("duration_s", "usd", "probability")
 FIELDS = (
@@ -45,6 +57,9 @@ UNVERIFIED_WEIGHT = 0.2
 
 FORGOTTEN = "forgotten"
 """`error_kind` of a line that takes back: what stands before it of the strategy, in the workflow if it names one, is not counted."""
+
+SCHEMA_ALONE = "schema"
+"""The verdict of who looked at an answer's form and at nothing else."""
 
 Evidence = tuple[bool, float]
 """Whether it succeeded, and what that counts: above 0, at most 1."""
@@ -92,7 +107,7 @@ def evidence(record: Mapping[str, Any]) -> Evidence | None:
     outcome = record["outcome"]
     if outcome is None or outcome == "denied" or record["error_kind"] in SURROUNDINGS:
         return None
-    if outcome == "unverified":
+    if outcome == "unverified" or (outcome == "ok" and record.get("verdict") == SCHEMA_ALONE):
         return True, UNVERIFIED_WEIGHT
     return outcome == "ok", 1.0
 

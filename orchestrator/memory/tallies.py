@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from orchestrator.memory.record import FORGOTTEN
 from orchestrator.values import Outcome
 
 if TYPE_CHECKING:
@@ -155,6 +156,10 @@ class Counts:
             self.n_skipped += 1
             return
         self.n_records += 1
+        if record["error_kind"] == FORGOTTEN:
+            if record["workflow"] is None:
+                self.strategies.pop(record["strategy"], None)
+            return
         for kind, name in _subjects(record):
             self.table(kind).setdefault(name, Count(name)).add(record)
 

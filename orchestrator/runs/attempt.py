@@ -18,8 +18,11 @@ from orchestrator.strategies.written import Written
 from orchestrator.values import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.documents.types import StrategyDocument, Workflow
     from orchestrator.runs.calls import Server
+    from orchestrator.runs.learning import Chosen
     from orchestrator.runs.parts import Parts
     from orchestrator.runs.results import Tried
     from orchestrator.strategies.strategy import Strategy
@@ -45,17 +48,47 @@ class Task:
         """The parts of the run."""
         return self.server.parts
 
+    def variables(self, failures: Sequence[str] = ()) -> dict[str, Any]:
+        """What every strategy finds bound in its REPL; `failures` say why earlier attempts were none."""
+        named: dict[str, Any] = {
+            "inputs": self.inputs, "context": self.context, "failures": list(failures), "history": [],
+            "task": task_text(self.workflow, self.inputs),
+        }  # fmt: skip
+        if (sub := self.server.rights.models.sub) is not None:
+            window = self.parts.models.target(sub).window_tokens
+            named["chunk_bytes"] = int(min(LARGEST_CHUNK, max(SMALLEST_CHUNK, window * 3 * CHUNK_SHARE)))
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A strategy that is to be tried, its document if it has one, and the order that it was chosen in."""
+
+    name: str
+    document: StrategyDocument | None
+    chosen: Chosen
+
 
 class Attempt:
     """One try of one strategy. Made by the engine; `run` is called once. `partial` is what it had when it ended."""
 
-    def __init__(self, task: Task, name: str, document: StrategyDocument | None, failures: list[str]) -> None:
+    def __init__(self, task: Task, way: Way, failures: list[str]) -> None:
         self._task = task
-        self._name = name
+        self._way = way
+        self._name = way.name
         self._failures = failures
-        self._document = document
+        self._document = way.document
         self._began = _spent(task)
+        call = task.server.call
+        self._tokens_before = call.tokens_in, call.tokens_out
+        call.world_fault = ""
         self.partial: Any = None
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens in and out that it spent so far."""
+        call = self._task.server.call
+        return call.tokens_in - self._tokens_before[0], call.tokens_out - self._tokens_before[1]
 
     @property
     def usage(self) -> Usage:
@@ -130,18 +163,8 @@ class Attempt:
         return [Message(one["role"], one["content"]) for one in told]
 
     def _variables(self) -> dict[str, Any]:
-        task = self._task
-        named: dict[str, Any] = {
-            "inputs": task.inputs, "context": task.context, "failures": self._failures, "history": []
-        }  # fmt: skip
-        if self._name != "written":
-            named["task"] = task_text(task.workflow, task.inputs)
-        if self._document is not None:
-            named["output"] = task.workflow.output
-        if (sub := task.server.rights.models.sub) is not None:
-            window = task.parts.models.target(sub).window_tokens
-            named["chunk_bytes"] = int(min(LARGEST_CHUNK, max(SMALLEST_CHUNK, window * 3 * CHUNK_SHARE)))
-        return named
+        named = self._task.variables(self._failures)
+        return {**named, "output": self._task.workflow.output} if self._document is not None else named
 
     def _brief(self) -> Brief:
         task, ledger = self._task, self._task.parts.ledger
@@ -157,6 +180,7 @@ class Attempt:
             instructions=task.instructions,
             failures=self._failures,
             tallies=task.parts.tallies(),
+            advice=self._way.chosen.advice,
         )
 
     async def _checked(self, answer: Any) -> list[Any]:

@@ -26,7 +26,7 @@ from orchestrator.errors import (
 )
 from orchestrator.memory.notes import Notes
 from orchestrator.runs import results
-from orchestrator.runs.attempt import Attempt, Task
+from orchestrator.runs.attempt import Attempt, Task, Way
 from orchestrator.runs.call import Call
 from orchestrator.runs.calls import Server
 from orchestrator.runs.context import by_file, load_context, n_bytes, recorded, restored
@@ -39,7 +39,6 @@ from orchestrator.runs.queries import call_error
 from orchestrator.runs.record import diverged
 from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.strategies.choose import candidates, document_of, misfit
-from orchestrator.strategies.situation import situation
 from orchestrator.values import Attempt as AttemptValue
 from orchestrator.values import RunResult
 
@@ -225,42 +224,43 @@ class Engine:
         return not models.is_known(name) or models.may_be_named(name)
 
     async def _try_all(self, task: Task, tried: list[Tried], forced: str | None = None) -> None:
-        """Try strategies until one passes; then, as often as the workflow allows, the last one again."""
-        names = candidates(
-            task.workflow, forced, task.server.rights.models.root, task.server.rights.models.sub
+        """Try strategies until one passes; then, as often as the workflow allows, one of them again."""
+        learning, models = self._parts.learning, task.server.rights.models
+        programs = learning.programs(task.workflow.name)
+        names = candidates(task.workflow, forced, models.root, models.sub, programs)
+        documents = {
+            name: programs[name].document if name in programs else document_of(name) for name in names
+        }
+        misfits = (
+            {} if forced else {name: why for name in names if (why := self._misfit(task, documents[name]))}
         )
-        misfits = []
-        fitting: list[tuple[str, StrategyDocument | None]] = []
-        for name in names:
-            document = document_of(name)
-            misfits.append(None if forced or document is None else self._misfit(task, document))
-            if misfits[-1] is None:
-                fitting.append((name, document))
-                if await self._tried_one(task, name, document, tried):
-                    return
+        fitting = [name for name in names if name not in misfits]
         if not fitting:
             raise UsageError(
-                f"no strategy applies: {'; '.join(filter(None, misfits))}",
-                hint="force one with --strategy NAME",
+                f"no strategy applies: {'; '.join(misfits.values())}", hint="force one with --strategy NAME"
             )
-        for _ in range(task.workflow.max_retries):
-            if await self._tried_one(task, *fitting[-1], tried):
+        chosen = learning.choose(task, fitting)
+        order = [choice.strategy for choice in chosen.choices]
+        again = "rlm" if "rlm" in order else order[-1]  # who sees what failed may do it otherwise
+        for name in [*order, *[again] * task.workflow.max_retries]:
+            if await self._tried_one(task, Way(name, documents[name], chosen), tried):
+                await learning.after(task, tried[-1], chosen)
                 return
 
-    def _misfit(self, task: Task, document: StrategyDocument) -> str | None:
-        """Why a built-in strategy does not apply; None when it does."""
+    def _misfit(self, task: Task, document: StrategyDocument | None) -> str | None:
+        """Why a strategy with a document does not apply; None when it does."""
+        if document is None:
+            return None
         target = self._parts.models.target(task.server.rights.models.sub or "")
         depth = self._parts.ledger.limits.depth
         depth_left = None if depth is None else depth - task.server.call.depth
         return misfit(document, n_bytes(task.context), target.window_tokens, depth_left)
 
-    async def _tried_one(
-        self, task: Task, name: str, document: StrategyDocument | None, tried: list[Tried]
-    ) -> bool:
+    async def _tried_one(self, task: Task, way: Way, tried: list[Tried]) -> bool:
         """Whether one more try of a strategy passes. It is on record whatever ends it."""
         failures = [failure for one in tried if (failure := one.attempt.message)]
-        attempt = Attempt(task, name, document, failures)
-        tape = task.server.call.tape
+        attempt = Attempt(task, way, failures)
+        learning, tape = self._parts.learning, task.server.call.tape
         is_told = not tape.is_empty
         try:
             result = await attempt.run()
@@ -269,34 +269,18 @@ class Engine:
                 raise  # it was not this attempt that ended
             # On record too: who burns every budget would else look like who was never tried.
             outcome, error_kind = results.cut_short(error, self._parts.ledger)
-            ended = AttemptValue(name, outcome, usage=attempt.usage, message=str(error))
+            ended = AttemptValue(way.name, outcome, usage=attempt.usage, message=str(error))
             tried.append(results.Tried(ended, answer=attempt.partial))
-            self._record(task, ended, error_kind)
+            learning.record(task, ended, error_kind, way.chosen, attempt.tokens)
             raise
         finally:
             if task.server.call.kind == "root" and attempt.partial is not None:
                 self._partial = attempt.partial
         tried.append(result)
         if not is_told or tape.ran_out:  # else it was counted when it was made
-            self._record(task, result.attempt, results.error_kind(result.attempt))
+            kind = results.error_kind(result.attempt)
+            learning.record(task, result.attempt, kind, way.chosen, attempt.tokens)
         return result.succeeded
-
-    def _record(self, task: Task, attempt: AttemptValue, error_kind: str | None) -> None:
-        parts, call = self._parts, task.server.call
-        n_items = len(task.context) if isinstance(task.context, (dict, list)) else 1
-        undecided = error_kind in ("cancelled", "not_run", "auth", "quota")
-        parts.usage.record(
-            run=parts.journal.run, call=call.id, parent=call.parent.id if call.parent else None, depth=call.depth,
-            strategy=attempt.strategy, version=task.workflow.version or None, workflow=task.workflow.name,
-            situation=situation(
-                task.workflow, list(task.server.scope), n_context_bytes=n_bytes(task.context), n_items=n_items,
-                depth=call.depth, model=task.server.rights.models.root or "",
-            ),
-            outcome=None if undecided else attempt.outcome, duration_s=attempt.usage.seconds, tokens_in=call.tokens_in,
-            tokens_out=call.tokens_out, usd=attempt.usage.usd,
-            checks_passed=all(check.passed for check in attempt.checks) if attempt.checks else None,
-            error_kind=error_kind,
-        )  # fmt: skip
 
     def _ended(self, error: OrchestratorError | OSError) -> RunResult:
         match error:
@@ -325,6 +309,7 @@ class Engine:
             attempts=tuple(one.attempt for one in self._tried),
             message=message,
             exit_code=exit_code,
+            learned=tuple(self._parts.learning.news),
         )
 
     def _suspend(self, root: Call, suspended: Suspended) -> RunResult:

@@ -17,6 +17,7 @@ from orchestrator.runs.budget import Ledger
 from orchestrator.runs.context import forget_texts
 from orchestrator.runs.desk import Desk
 from orchestrator.runs.journal import FILE_NAME, Journal, is_alive
+from orchestrator.runs.learning import Learning
 from orchestrator.runs.models import Models
 from orchestrator.runs.parts import Parts, Rights
 from orchestrator.runs.permissions import folders_to_make, workflow_grants, write_patterns
@@ -96,6 +97,7 @@ async def open_parts(
             models=models,
             fan_out=plan.fan_out,
             desk=desk,
+            learning=Learning(plan.workspace, usage, is_on=plan.learns),
             accepts_prices=plan.accepts_prices,
         )
 

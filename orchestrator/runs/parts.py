@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.desk import Desk
     from orchestrator.runs.fan_out import FanOut
     from orchestrator.runs.journal import Journal
+    from orchestrator.runs.learning import Learning
     from orchestrator.runs.models import Models
     from orchestrator.runs.workers import SkillWorkers
     from orchestrator.values import Grants
@@ -85,4 +86,5 @@ class Parts:
     models: Models
     fan_out: FanOut
     desk: Desk
+    learning: Learning
     accepts_prices: bool = False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.runs.journal import Event
 
-ON_TAPE = frozenset({"iteration", "reply", "cell_started", "cell_finished", "check"})
+ON_TAPE = frozenset({"chosen", "iteration", "reply", "cell_started", "cell_finished", "check"})
 
 RESUMABLE = frozenset({"interrupted", "error"})
 """How a run may have ended and still go on: it was stopped, or the world failed it."""
@@ -164,6 +164,14 @@ class Past:
     def tape(self, call: str) -> Tape:
         """What a call did by itself, to be done again in this order."""
         return Tape(self._tapes.get(call, ()))
+
+    def steps(self, call: str) -> list[Step]:
+        """All that a call that has not ended did by itself so far."""
+        return list(self._tapes.get(call, ()))
+
+    def children(self, call: str, stage: int) -> list[Told]:
+        """The calls that it made in one stretch."""
+        return list(self._children.get(call, {}).get(stage, ()))
 
     def stage(self, call: str) -> int:
         """Which stretch a call is in."""

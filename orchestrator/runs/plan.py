@@ -35,6 +35,7 @@ class Plan:
     fan_out: FanOut = field(default_factory=FanOut)
     usd_is_set: bool = False  # somebody limits dollars for this run, so that no price may be unknown
     accepts_prices: bool = False
+    learns: bool = True  # the order of strategies follows the record, and programs are distilled
     keeps_replies: bool = False  # replies of models are kept, and taken in later runs
     strategy: str | None = None  # the one that was asked for
     budget: Mapping[str, Any] = field(default_factory=dict)  # limits as they were asked for

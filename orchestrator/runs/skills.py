@@ -269,7 +269,9 @@ def _failed(skill: Skill, name: str, failure: Failure) -> SkillError:
     return SkillError(
         f"`{skill.name}.{name}` raised {failure.type}: {failure.message}{detail}",
         kind="timeout" if late else "error",
-        error_kind="timeout" if late else surroundings.of_exception(failure.type, failure.message) or failure.type,
+        error_kind="timeout"
+        if late
+        else surroundings.of_exception(failure.type, failure.message) or failure.type,
         hint=failure.hint,
     )
 

@@ -1,16 +1,28 @@
-"""Which strategies a run tries, and in which order."""
+"""Which strategies a run tries, and in which order.
+
+Without a record: programs that were learned for the workflow, its own cells, a model that writes cells, the built-in
+strategies. With one, as the ranking has it, but for programs that were made for the workflow: they stay in front
+until one of their attempts fails, since to explore beside what has always worked would cost and teach little.
+"""
 
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelUnavailable, UsageError
+from orchestrator.strategies.learned import PREFIX, is_learned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from orchestrator.documents.types import StrategyDocument, Workflow
+    from orchestrator.memory.experience import Experience, Row
+    from orchestrator.strategies.learned import Program
+    from orchestrator.strategies.situation import Situation
 
 BUILT_IN = ("direct", "grep", "map-reduce", "split-recurse", "verify-refine")
 """Strategies whose cells are in `built_in/`; they need a sub model and no root."""
@@ -22,20 +34,39 @@ BYTES_A_TOKEN = 4
 """What a window of so many tokens is taken to hold of text."""
 
 
-def candidates(
-    workflow: Workflow, forced: str | None = None, root: str | None = None, sub: str | None = None
-) -> tuple[str, ...]:
-    """The strategies to try, best first, given the models that there are; whether a built-in fits is seen later.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A strategy at its place in the order: with which probability it came first, and why it stands where it does."""
 
+    strategy: str
+    probability: float = 1.0
+    score: float | None = None  # of the ranking; None where none was asked
+    why: str = ""
+
+
+def candidates(
+    workflow: Workflow,
+    forced: str | None = None,
+    root: str | None = None,
+    sub: str | None = None,
+    learned: Mapping[str, Program] | None = None,
+) -> tuple[str, ...]:
+    """The strategies that there are for a workflow, in the order without a record; whether a built-in fits is seen later.
+
+    Learned programs are cells that a model wrote: they stand before all others where the workflow allows `rlm`.
     Raises UsageError for a name nobody knows or one that does not apply, and ModelUnavailable when only a model
     could run the workflow and there is none.
     """
+    programs = learned or {}
     asked = [forced] if forced else list(workflow.strategies or NAMES)
     for name in asked:
-        _known(name)
+        _known(name, programs)
     there = {"written": bool(workflow.cells), "rlm": root is not None} | dict.fromkeys(
         BUILT_IN, sub is not None
     )
+    there |= {name: not program.asks or sub is not None for name, program in programs.items()}
+    if not forced and "rlm" in asked:
+        asked = [*(name for name in programs if name not in asked), *asked]
     found = tuple(name for name in asked if there[name])
     if found:
         return found
@@ -80,10 +111,46 @@ def misfit(
     return None
 
 
-def _known(name: str) -> None:
-    if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        raise UsageError(
-            f"no strategy named `{name}` ({len(NAMES)} known: {', '.join(NAMES)})",
-            hint=f"did you mean `{close[0]}`?" if close else "",
-        )
+def ordered(
+    workflow: str, version: str, names: Sequence[str], experience: Experience | None, situation: Situation
+) -> list[Choice]:
+    """The strategies of a workflow as they are to be tried. `names` come in the order without a record."""
+    if experience is None or len(names) < 2:
+        return [Choice(name) for name in names]
+    ranked = experience.rank(situation, names)
+    found = {one.arm: Choice(one.arm, one.probability, one.score, one.why) for one in ranked}
+    trusted = [name for name in found if _is_trusted(name, experience.row(workflow, name), version)]
+    trusted.sort(key=lambda name: not is_learned(name))  # of several, as they are ranked
+    if not trusted:
+        return list(found.values())
+    first, *others = trusted
+    rest = [*others, *(name for name in found if name not in trusted)]
+    return [
+        _first(found[first], experience.row(workflow, first)),
+        *(_never_first(found[name]) for name in rest),
+    ]
+
+
+def _is_trusted(name: str, row: Row, version: str) -> bool:
+    """Whether it is a program made for the workflow that has not failed in its present version."""
+    return (name == "written" or is_learned(name)) and (row.version != version or row.failed_now == 0)
+
+
+def _first(choice: Choice, row: Row) -> Choice:
+    figures = f", and has not failed: {row.succeeded} of {row.tried}" if row.tried else ""
+    return Choice(choice.strategy, 1.0, choice.score, f"made for this workflow{figures}")
+
+
+def _never_first(choice: Choice) -> Choice:
+    return Choice(choice.strategy, 0.0, choice.score, choice.why)
+
+
+def _known(name: str, programs: Mapping[str, Program]) -> None:
+    known = (*NAMES, *programs)
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else ""
+    if name.startswith(PREFIX):
+        hint = "`orchestrate strategies` lists what was learned"
+    raise UsageError(f"no strategy named `{name}` ({len(known)} known: {', '.join(known)})", hint=hint)

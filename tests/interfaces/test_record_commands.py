@@ -160,6 +160,8 @@ def test_run_of_a_model_is_told_in_a_line_a_turn_and_counts(
     assert (modelled.stdout, modelled.returncode) == ("12\n", 0)
     lines = [re.sub(r"  [\d.]+ m?s$|[\d,]+ in, .*", "", line) for line in modelled.stderr.splitlines()[2:-2]]
     lines = [line for line in lines if "llm_query(" not in line]
+    assert lines.pop() == "`rlm` now first for `job`: 1/1, was 2nd"
+    assert lines.pop().startswith("no program was learned for `job`: ")
     assert [line.strip() for line in lines[:-1]] == [
         "… cell 1",
         "✓ cell 1",

@@ -16,7 +16,7 @@ WRONG = {
     "weekly": "error: `weekly` is neither a command nor a file\nhint: did you mean `workflows/weekly-digest.md`?\n",
     "zzzzzz": (
         "error: `zzzzzz` is neither a command nor a file\n"
-        "hint: the commands are: run, resume, replay, stop, check, skills, suggest, show, status, export, usage, record, init, doctor, mcp\n"
+        "hint: the commands are: run, resume, replay, stop, check, skills, suggest, show, status, export, strategies, usage, record, init, doctor, mcp\n"
     ),
     "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\nhint: did you mean `--json`?\n",
     "digest.md --frobnicate": (

@@ -1,0 +1,244 @@
+"""What a run takes from the record and gives to it: the order of strategies, verdicts, and programs for the next run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.memory import files
+from orchestrator.memory.experience import experience_of
+from orchestrator.memory.record import UNDECIDED
+from orchestrator.runs.context import n_bytes
+from orchestrator.runs.proof import Program, why_unproved
+from orchestrator.runs.story import story_of
+from orchestrator.strategies.advice import advice
+from orchestrator.strategies.choose import Choice, ordered
+from orchestrator.strategies.learned import PREFIX, folder_of, programs_of
+from orchestrator.strategies.situation import shape_of, situation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.memory.experience import Experience
+    from orchestrator.memory.usage import UsageStore
+    from orchestrator.runs.attempt import Task
+    from orchestrator.runs.results import Tried
+    from orchestrator.runs.story import Story
+    from orchestrator.strategies import learned
+    from orchestrator.strategies.situation import Situation
+    from orchestrator.values import Attempt
+    from orchestrator.workspace import Workspace
+
+MAX_PROGRAMS = 5
+"""Learned programs of one workflow that are tried, the newest first. Older ones stay where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The order of strategies for one document, and what its model is told of earlier ways to do it."""
+
+    choices: tuple[Choice, ...]
+    situation: Situation
+    advice: str = ""
+
+    def of(self, strategy: str) -> Choice:
+        """The place of a strategy in the order."""
+        return next(one for one in self.choices if one.strategy == strategy)
+
+
+class Learning:
+    """What one run knows from before, and what it adds. The run makes one.
+
+    The experience is read once, when the run first asks: its order of strategies is the same from beginning to end.
+    `is_on` False: nothing is read from it, and nothing is distilled; the usage record is written all the same.
+    """
+
+    def __init__(self, workspace: Workspace, usage: UsageStore, *, is_on: bool = True) -> None:
+        self._workspace = workspace
+        self._usage = usage
+        self._is_on = is_on
+        self._programs: dict[str, Mapping[str, learned.Program]] = {}
+        self.news: list[str] = []  # what was learned, a sentence each
+
+    def programs(self, workflow: str) -> Mapping[str, learned.Program]:
+        """The learned programs of a workflow that may be tried."""
+        if not self._is_on:
+            return {}
+        if workflow not in self._programs:
+            found, _ = programs_of(self._workspace, workflow)
+            self._programs[workflow] = dict(list(found.items())[:MAX_PROGRAMS])
+        return self._programs[workflow]
+
+    def choose(self, task: Task, names: Sequence[str]) -> Chosen:
+        """The order in which strategies are tried; of a run that goes on, the one it began with. On record."""
+        call, journal = task.server.call, task.parts.journal
+        here = situation_of(task)
+        if (step := call.tape.next("chosen")) is not None:
+            call.tape.take("chosen")
+            return _told(step.event.fields, names, here)
+        experience = self._experience if self._is_judged(task) else None
+        choices = ordered(task.workflow.name, task.workflow.version, names, experience, here)
+        said = advice(task.workflow.name, experience) if experience and "rlm" in names else ""
+        chosen = Chosen(tuple(choices), here, said)
+        if experience is not None and len(names) > 1 and call.tape.is_empty:
+            journal.append("chosen", call.id, **_fields(chosen))
+        return chosen
+
+    def record(
+        self, task: Task, attempt: Attempt, error_kind: str | None, chosen: Chosen, tokens: tuple[int, int]
+    ) -> None:
+        """Put an attempt on the usage record, with who gave the verdict. `tokens`: in and out."""
+        parts, call = task.parts, task.server.call
+        story = story_of(parts.journal.past, call.id, parts.known)
+        failed = attempt.outcome not in ("ok", "unverified")
+        if failed and call.world_fault:
+            error_kind = call.world_fault
+        choice = chosen.of(attempt.strategy)
+        self._usage.record(
+            run=parts.journal.run, call=call.id, parent=call.parent.id if call.parent else None, depth=call.depth,
+            strategy=attempt.strategy, version=task.workflow.version or None, workflow=task.workflow.name,
+            situation=chosen.situation, outcome=None if error_kind in UNDECIDED else attempt.outcome,
+            duration_s=attempt.usage.seconds, tokens_in=tokens[0], tokens_out=tokens[1], usd=attempt.usage.usd,
+            checks_passed=all(check.passed for check in attempt.checks) if attempt.checks else None,
+            error_kind=error_kind, verdict=_verdict(task, attempt), probability=round(choice.probability, 6),
+            tags=_tags(attempt.strategy, story), skills=" ".join(story.skills)[:2000],
+        )  # fmt: skip
+
+    async def after(self, task: Task, tried: Tried, chosen: Chosen) -> None:
+        """Learn from a document that was answered: distil its program, and say what the order is now."""
+        if not self._is_on or task.server.call.kind != "root":
+            return
+        if tried.attempt.strategy == "rlm" and tried.attempt.outcome == "ok" and task.workflow.checks:
+            await self._distil(task, tried)
+        self._compare(task, chosen)
+
+    def _is_judged(self, task: Task) -> bool:
+        """Whether the record may order strategies: without checks, nobody would notice that another one does worse."""
+        return self._is_on and bool(task.workflow.checks) and self._usage.has_records
+
+    @cached_property
+    def _experience(self) -> Experience:
+        return experience_of(self._workspace)
+
+    async def _distil(self, task: Task, tried: Tried) -> None:
+        from orchestrator.strategies.distilling import (
+            binding,
+            distil,
+            rendering,
+        )  # here: most runs distil nothing
+
+        call, parts = task.server.call, task.parts
+        story = story_of(parts.journal.past, call.id, parts.known)
+        seen = distil.Seen(story.shown, _texts_only(task.context), task.workflow.body, tried.answer)
+        found = distil.distil(story.cells, task.inputs, seen)
+        if isinstance(found, distil.Refused):
+            self._refused(task, found.reason)
+            return
+        if bound := binding.why_bound(found, task.workflow, task.inputs):
+            self._refused(task, bound)
+            return
+        name = rendering.learned_name(found.cells)
+        path = folder_of(self._workspace, task.workflow.name) / f"{name.removeprefix(rendering.PREFIX)}.md"
+        if path.exists():
+            return
+        program = Program(found.cells, task.variables(), story.calls, tried.answer)
+        try:
+            why = await why_unproved(task.server, program)
+        except OrchestratorError as error:
+            why = str(error)
+        if why:
+            self._refused(task, why)
+            return
+        evidence = {
+            "run": parts.journal.run, "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "workflow_version": task.workflow.version, "checks": [check.name for check in tried.attempt.checks],
+            "usd": tried.attempt.usage.usd, "tokens": tried.attempt.usage.tokens, "calls": tried.attempt.usage.calls,
+        }  # fmt: skip
+        text = rendering.document(name, task.workflow.name, found, evidence)
+        with files.locked(self._workspace.memory / "strategies.lock"):
+            files.replace(path, text.encode("utf-8", "surrogatepass"))
+        parts.journal.append("learned", call.id, program=f"{PREFIX}{path.stem}", path=str(path))
+        shown = path.relative_to(self._workspace.root)
+        self.news.append(
+            f"learned a program for `{task.workflow.name}`: `{shown}`; the next run tries it first"
+        )
+
+    def _refused(self, task: Task, why: str) -> None:
+        """Nothing was learned: who ran it is told why, and the record."""
+        self.news.append(f"no program was learned for `{task.workflow.name}`: {why}")
+        task.parts.journal.append("learned", task.server.call.id, program=None, why=why)
+
+    def _compare(self, task: Task, chosen: Chosen) -> None:
+        """Say it where another strategy would be first now."""
+        if len(chosen.choices) < 2 or not self._is_judged(task):
+            return
+        experience = experience_of(self._workspace)
+        names = [one.strategy for one in chosen.choices]
+        workflow = task.workflow
+        now = ordered(workflow.name, workflow.version, names, experience, chosen.situation)[0].strategy
+        if now == names[0]:
+            return
+        row = experience.row(task.workflow.name, now)
+        place = names.index(now) + 1
+        figures = f"{row.succeeded}/{row.tried}, " if row.tried else ""
+        self.news.append(f"`{now}` now first for `{task.workflow.name}`: {figures}was {_ordinal(place)}")
+
+
+def situation_of(task: Task) -> Situation:
+    """The situation that a document is run in."""
+    shape = shape_of(task.context, n_bytes(task.context), from_files=bool(task.workflow.context))
+    model = task.server.rights.models.root or ""
+    return situation(task.workflow, list(task.server.scope), shape, depth=task.server.call.depth, model=model)
+
+
+def _told(fields: Mapping[str, Any], names: Sequence[str], here: Situation) -> Chosen:
+    """The order that is on record; what has appeared since stands at its end, what is gone is left out."""
+    found = [Choice(**one) for one in fields["strategies"] if one["strategy"] in names]
+    known = {one.strategy for one in found}
+    rest = [Choice(name, 0.0) for name in names if name not in known]
+    return Chosen((*found, *rest), here, fields.get("advice", ""))
+
+
+def _fields(chosen: Chosen) -> dict[str, Any]:
+    strategies = [
+        {
+            "strategy": one.strategy,
+            "probability": round(one.probability, 6),
+            "score": one.score,
+            "why": one.why,
+        }
+        for one in chosen.choices
+    ]
+    return {"strategies": strategies, **({"advice": chosen.advice} if chosen.advice else {})}
+
+
+def _verdict(task: Task, attempt: Attempt) -> str | None:
+    """The kinds of checks that the attempt was judged by; None where it was not."""
+    if not attempt.checks:
+        return None
+    kinds = [check.kind for check in task.workflow.checks]
+    return " ".join(sorted({*kinds, *(["schema"] if task.workflow.output is not None else [])}))
+
+
+def _tags(strategy: str, story: Story) -> str | None:
+    if strategy != "rlm" or not story.cells:
+        return None
+    from orchestrator.strategies.distilling.tags import tags  # here: other strategies do what their names say
+
+    return " ".join(tags(story.cells))
+
+
+def _texts_only(context: Any) -> Any:
+    """The context where it is small enough to look for copies of it."""
+    return context if n_bytes(context) <= MAX_SEEN_BYTES else None
+
+
+MAX_SEEN_BYTES = 2_000_000
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

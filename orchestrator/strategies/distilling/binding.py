@@ -1,0 +1,72 @@
+"""Whether a distilled program is bound to the inputs of the one run that it comes from.
+
+A model that was asked a question often writes its words into a search pattern: the program then answers the old question
+whatever the new one is, and a check that looks at the answer's form would not notice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.memory.matching.terms import terms
+from orchestrator.strategies.distilling.copied import literals
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from orchestrator.documents.types import Workflow
+    from orchestrator.strategies.distilling.distil import Distilled
+
+MAX_WORDS = 12
+"""A longer literal is a prompt: that it shares words with an input says little, what it is sent with says more."""
+
+_WORD = re.compile(r"\w+")
+
+
+def why_bound(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any]) -> str:
+    """What ties the program to its run's inputs; empty where nothing does."""
+    if ignored := _ignored(distilled, workflow, inputs):
+        names = ", ".join(f"`{name}`" for name in ignored)
+        return f"it does not read the input{'s' * (len(ignored) > 1)} {names}"
+    for name, value in inputs.items():
+        if isinstance(value, str) and len(value.split()) > 1:
+            for cell, line, text in _taken(distilled.cells, value):
+                return f"`{text:.60}` (cell {cell}, line {line}) is made of words of the input `{name}`"
+    return ""
+
+
+def _ignored(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
+    """Inputs that neither its cells read nor the context, which they do read, is found by."""
+    uses = set(distilled.uses)
+    if "inputs" in uses or "task" in uses:
+        return []
+    of_context = {name for name in inputs for pattern in workflow.context if _stands_in(name, pattern)}
+    if not workflow.context:
+        of_context = (
+            {"context"} if "context" in inputs else set(inputs)
+        )  # `context` is that input, or all of them
+    through_context = of_context if "context" in uses else set()
+    return [name for name in inputs if f"inputs.{name}" not in uses and name not in through_context]
+
+
+def _stands_in(name: str, pattern: str) -> bool:
+    return re.search(r"\{\{\s*" + re.escape(name) + r"\s*\}\}", pattern) is not None
+
+
+def _taken(cells: Sequence[str], value: str) -> list[tuple[int, int, str]]:
+    """Short literals all of whose words stand in an input: cell, line, text."""
+    asked = set(terms(value))
+    return [
+        (number, line, text)
+        for number, source in enumerate(cells, 1)
+        for line, text in literals(source)
+        if isinstance(text, str) and _is_made_of(text, asked)
+    ]
+
+
+def _is_made_of(text: str, asked: Collection[str]) -> bool:
+    found = terms(text)
+    return (
+        0 < len(found) <= MAX_WORDS and len(_WORD.findall(text)) > 1 and all(term in asked for term in found)
+    )

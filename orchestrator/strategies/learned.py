@@ -1,0 +1,62 @@
+"""Programs learned for a workflow: distilled from runs that passed their checks, as files that a person can edit.
+
+They lie in `memory/strategies/<workflow>/<hash>.md`, in the form of every strategy (`documents.strategy`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.documents.strategy import load_strategy
+from orchestrator.errors import DocumentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.documents.types import StrategyDocument
+    from orchestrator.workspace import Workspace
+
+PREFIX = "learned:"
+
+_SUB_CALL = re.compile(r"\b(?:llm|rlm)_query(?:_batched)?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A learned program, by the name of its strategy: `learned:<hash>`."""
+
+    name: str
+    document: StrategyDocument
+
+    @property
+    def asks(self) -> bool:
+        """Whether its cells name a function that asks a model, so that it needs one."""
+        return any(_SUB_CALL.search(cell.source) for cell in self.document.cells)
+
+
+def is_learned(name: str) -> bool:
+    """Whether a strategy's name is that of a learned program."""
+    return name.startswith(PREFIX)
+
+
+def folder_of(workspace: Workspace, workflow: str) -> Path:
+    """Where the programs of a workflow lie: its name, without what could leave the folder."""
+    return workspace.memory / "strategies" / (re.sub(r"[^\w.-]", "-", workflow).strip(".") or "workflow")
+
+
+def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program], list[str]]:
+    """The programs of a workflow by name, the newest first, and what is wrong with files that are none."""
+    folder = folder_of(workspace, workflow)
+    if not folder.is_dir():
+        return {}, []
+    found: dict[str, Program] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("[!.]*.md"), key=lambda path: (-path.stat().st_mtime, path.name)):
+        name = f"{PREFIX}{path.stem}"
+        try:
+            found[name] = Program(name, load_strategy(path))
+        except (DocumentError, OSError, UnicodeDecodeError) as error:
+            problems.append(f"`{path}` is no strategy, and is left out: {error}")
+    return found, problems

@@ -1,0 +1,212 @@
+"""Runs that learn from runs: the order of strategies, distilled programs, and what they may not be."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator import app
+
+if TYPE_CHECKING:
+    from orchestrator.values import RunResult
+
+CHECKED = """
+inputs: {word: {type: string, default: two}}
+context: ["notes/*.md", "notes/*.txt"]
+skills: []
+checks: [{name: right, expr: "answer == sum(text.split().count(inputs['word']) for text in context.values())"}]
+"""
+
+COUNTS = "FINAL(sum(text.split().count(inputs['word']) for text in context.values()))"
+
+
+def cell(source: str, **fields: Any) -> dict[str, Any]:
+    return {"role": "root", "reply": f"So.\n\n```repl\n{source}\n```", **fields}
+
+
+def attempts(result: RunResult) -> list[tuple[str, str]]:
+    return [(one.strategy, one.outcome) for one in result.attempts]
+
+
+def programs(place) -> list[str]:
+    return sorted(path.stem for path in (place.root / "memory/strategies").glob("w/*.md"))
+
+
+def test_a_success_becomes_a_program_that_the_next_run_tries_first_without_a_model(place):
+    first = place.solve(cell("print(len(context))"), cell("x = 1 / 0"), cell(COUNTS), head=CHECKED)
+    assert attempts(first) == [("rlm", "ok")]
+    (name,) = programs(place)
+    assert first.learned == (
+        f"learned a program for `w`: `memory/strategies/w/{name}.md`; the next run tries it first",
+    )
+    text = (place.root / f"memory/strategies/w/{name}.md").read_text()
+    assert COUNTS in text
+    assert "1 / 0" not in text
+    assert f'run: "{first.run}"' in text
+
+    second = place.solve(head=CHECKED)
+    assert (second.answer, attempts(second), second.usage.calls) == (
+        first.answer,
+        [(f"learned:{name}", "ok")],
+        0,
+    )
+
+
+def test_a_learned_program_is_run_on_the_inputs_of_the_run(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    assert place.solve(head=CHECKED, inputs={"word": "four"}).answer == 1
+    assert place.solve(head=CHECKED, inputs={"word": "none"}).answer == 0
+
+
+def test_a_literal_that_equals_an_input_becomes_the_input(place):
+    place.solve(cell(COUNTS.replace("inputs['word']", "'two'")), head=CHECKED)
+    again = place.solve(head=CHECKED, inputs={"word": "four"})
+    assert (again.answer, again.usage.calls) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("FINAL(1)", "the answer"),
+        (
+            "FINAL(len(inputs['word'][:0]) + len(context) // len(context))",
+            "the same answer whatever its inputs are",
+        ),
+        (
+            "FINAL(sum(text.split().count('tw' + 'o') for text in context.values()))",
+            "does not read the input `word`",
+        ),
+    ],
+)
+def test_a_program_that_ignores_its_inputs_is_not_learned(place, source, why):
+    result = place.solve(cell(source), head=CHECKED)
+    assert attempts(result) == [("rlm", "ok")]
+    assert programs(place) == []
+    (said,) = result.learned
+    assert said.startswith("no program was learned for `w`: ")
+    assert why in said
+
+
+def test_a_program_whose_checks_fail_gives_way_and_loses_the_first_place(place):
+    head = CHECKED.replace("answer == sum(", "answer == len(inputs['word']) - len(inputs['word']) + sum(")
+    place.solve(cell(COUNTS), head=head)
+    (name,) = programs(place)
+    path = place.root / f"memory/strategies/w/{name}.md"
+    path.write_text(path.read_text().replace(COUNTS, COUNTS.replace("sum(", "1 + sum(")))
+    second = place.solve(cell(COUNTS), head=head)
+    assert attempts(second)[0] == (f"learned:{name}", "error")
+    assert second.status == "answered"
+    chosen = [event.fields for event in place.events if event.event == "chosen"]
+    assert chosen[0]["strategies"][0] == {
+        "strategy": f"learned:{name}",
+        "probability": 1.0,
+        "score": chosen[0]["strategies"][0]["score"],
+        "why": "made for this workflow",
+    }
+    path.write_text(path.read_text().replace("1 + sum(", "2 + sum("))
+    third = place.solve(cell(COUNTS), head=head)
+    (order,) = [event.fields["strategies"] for event in place.events if event.event == "chosen"]
+    assert order[0]["strategy"] != f"learned:{name}"
+    assert third.status == "answered"
+
+
+def test_nothing_is_learned_from_an_answer_that_no_check_has_verified(place):
+    head = CHECKED.partition("checks:")[0]
+    assert place.solve(cell(COUNTS), head=head).status == "answered"
+    assert programs(place) == []
+
+
+def test_a_program_with_sub_calls_is_proved_against_the_record_and_keeps_them(place):
+    head = """
+    inputs: {who: {type: string, default: Ada}}
+    skills: []
+    checks: [{name: said, expr: "inputs['who'] in answer"}]
+    """
+    source = "FINAL(llm_query(f\"Greet {inputs['who']}\"))"
+    first = place.solve(cell(source), {"role": "sub", "reply": "Hello Ada"}, head=head)
+    assert attempts(first) == [("rlm", "ok")]
+    (name,) = programs(place)
+    again = place.solve({"role": "sub", "reply": "Hello Bob"}, head=head, inputs={"who": "Bob"})
+    assert (again.answer, attempts(again)) == ("Hello Bob", [(f"learned:{name}", "ok")])
+
+
+def test_proving_a_program_calls_no_skill_and_no_model(place):
+    head = """
+    inputs: {n: {type: integer, default: 4}}
+    skills: [maths]
+    checks: [{name: doubled, expr: "answer == 2 * inputs['n']"}]
+    """
+    place.solve(cell("FINAL(skills.maths.double(n=inputs['n'])['n'])"), head=head)
+    assert len(programs(place)) == 1
+    assert len([line for line in place.usage() if line["skill"] == "maths"]) == 1
+    assert len([event for event in place.events if event.event == "call_started"]) == 2
+
+
+def test_a_run_that_goes_on_keeps_the_order_that_it_began_with(place):
+    head = CHECKED + "strategies: [rlm, direct, grep]\n"
+    for _ in range(2):
+        place.solve(cell("FINAL(0)"), cell("FINAL(0)"), head=head, strategy="rlm")
+    result = place.solve(cell(COUNTS), head=head)
+    told = next(event.fields["strategies"] for event in place.events if event.event == "chosen")
+    n = next(event.seq for event in place.events if event.event == "chosen")
+    (place.root / "memory/cache/experience.json").unlink()
+    (place.root / "memory/usage.jsonl").unlink()
+    place.cut(result.run, n + 1)
+    assert place.resume(result.run).status == "answered"
+    assert not any(event.event == "chosen" for event in place.events)
+    strategies = [event.fields["strategy"] for event in place.events if event.event == "iteration"]
+    assert strategies[0] == told[0]["strategy"]
+
+
+def test_what_is_recorded_of_an_attempt(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (line,) = place.usage()
+    assert (line["strategy"], line["verdict"], line["probability"], line["tags"]) == (
+        "rlm",
+        "expr",
+        1.0,
+        "code_only grep",
+    )
+    assert line["situation"]["context_type"] == "files"
+
+
+def test_a_failure_of_the_surroundings_speaks_against_no_strategy(place):
+    head = CHECKED.replace("expr: ", "shell: 'no-such-program', was: ").partition(", was:")[0] + "}]"
+    place.solve(cell(COUNTS), head=head, strategy="rlm")
+    (line,) = place.usage()
+    assert (line["outcome"], line["error_kind"]) == ("error", "missing_binary")
+
+
+def test_learning_can_be_turned_off(place):
+    (place.root / "orchestrate.toml").write_text("[learning]\nenabled = false\n")
+    result = place.solve(cell(COUNTS), head=CHECKED)
+    assert (programs(place), result.learned) == ([], ())
+    assert len(place.usage()) == 1
+
+
+def test_a_learned_program_can_be_forced_and_a_broken_one_is_left_out_with_a_warning(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (name,) = programs(place)
+    assert attempts(place.solve(head=CHECKED, strategy=f"learned:{name}")) == [(f"learned:{name}", "ok")]
+    (place.root / "memory/strategies/w/bad.md").write_text("no frontmatter")
+    path = place.root / "w.md"
+    planned = app.plan(app.RunRequest(path, workspace=place.root, model=place.script()))
+    assert any("bad.md" in problem.message for problem in planned.warnings)
+    assert "learned:bad" not in planned.strategies
+
+
+def test_the_model_is_told_which_ways_did_well_here(place):
+    for _ in range(3):
+        place.solve(cell(COUNTS), head=CHECKED, strategy="rlm")
+    place.solve(cell(COUNTS), head=CHECKED, strategy="rlm")
+    (told,) = place.shown_to_root()
+    assert "Here `code_only` with `grep` did well: 3 of 3." in told
+
+
+def test_the_record_of_a_strategy_says_whether_it_was_chosen(place):
+    place.solve(cell("FINAL(-1)"), head=CHECKED + "strategies: [rlm]\n")
+    lines = [json.dumps(line) for line in place.usage()]
+    assert len(lines) == 1
+    assert '"checks_passed": false' in lines[0]
