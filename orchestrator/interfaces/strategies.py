@@ -126,11 +126,12 @@ def _gap(choices: list[Choice]) -> str:
     """How far behind the runner-up is."""
     if len(choices) < 2 or choices[0].score is None or choices[1].score is None:
         return ""
-    first, second = choices[:2]
-    behind = choices[0].score - choices[1].score
+    behind, second = choices[0].score - choices[1].score, choices[1].strategy
     if behind < 0:
-        return f"runner-up: `{second.strategy}`, whose score is higher by {-behind:.2f}: a program goes first all the same"
-    return f"runner-up: `{second.strategy}`, {behind:.2f} behind"
+        return (
+            f"runner-up: `{second}`, {-behind:.2f} ahead in score; a program that has not failed goes first"
+        )
+    return f"runner-up: `{second}`, {behind:.2f} behind"
 
 
 def _object(workflow: str, choices: list[Choice], experience: Experience) -> dict[str, Any]:

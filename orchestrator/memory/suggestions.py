@@ -26,6 +26,9 @@ THRESHOLD = 1.6
 DOUBT = 2
 """A skill counts as having done well so many times before it was used: one failure proves little."""
 
+JUDGED_DOUBT = 5
+"""The same of checks, which often fail for other reasons than the skills that were called."""
+
 ELSEWHERE = 0.5
 """What a lesson of all workspaces counts, beside one of this workspace."""
 
@@ -133,9 +136,13 @@ def _suggestion(skill: Skill, score: float, known: Known, why: Sequence[str]) ->
 
 
 def _share(tally: Tally | None) -> float:
-    """How much of what it was called for it did, with some doubt about few calls; failures of the surroundings aside."""
+    """How much of what it was called for it did, with some doubt about few calls; failures of the surroundings aside.
+
+    Whoever reports success and helps nobody is found out by the checks of those that called it.
+    """
     if tally is None:
         return 1.0
     fine = tally.ok + tally.unverified
     own = tally.failed - sum(n for kind, n in tally.error_kinds.items() if kind in SURROUNDINGS)
-    return (fine + DOUBT) / (fine + own + DOUBT)
+    own_word = (fine + DOUBT) / (fine + own + DOUBT)
+    return own_word * (tally.passed + JUDGED_DOUBT) / (tally.passed + tally.not_passed + JUDGED_DOUBT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from orchestrator.memory.record import FORGOTTEN
+from orchestrator.memory.record import FORGOTTEN, evidence
 from orchestrator.values import Outcome
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ MAX_ERROR_KINDS = 30
 class Tally:
     """How one skill, strategy or workflow did, or one version of it.
 
-    `calls` = `ok` + `unverified` + `failed` + those that ended without an outcome. The numbers of `error_kinds` add
+    `passed` and `not_passed`, of a skill, count attempts that called it and that checks judged: what others say of it,
+    beside what it says of itself. `calls` = `ok` + `unverified` + `failed` + those that ended without an outcome. The numbers of `error_kinds` add
     up to `failed`: a failed call that names no kind counts under its outcome. Times are as recorded, ISO 8601.
     """
 
@@ -50,6 +51,8 @@ class Tally:
     first_used: str | None = None
     last_used: str | None = None
     versions: Mapping[str, Tally] = field(default_factory=dict)  # empty in a version's own tally
+    passed: int = 0
+    not_passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Count:
     first_used: str | None = None
     last_used: str | None = None
     versions: dict[str, Count] = field(default_factory=dict)
+    passed: int = 0
+    not_passed: int = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one checked record here and for its version."""
@@ -162,6 +167,16 @@ class Counts:
             return
         for kind, name in _subjects(record):
             self.table(kind).setdefault(name, Count(name)).add(record)
+        said = evidence(record) if record.get("verdict") else None
+        if said is not None:
+            self._judge(record.get("skills", "").split(), *said)
+
+    def _judge(self, skills: list[str], success: bool, weight: float) -> None:
+        """Count what checks said of an attempt for the skills that it called."""
+        for name in skills:
+            count = self.skills.setdefault(name, Count(name))
+            count.passed += success and weight == 1.0
+            count.not_passed += not success
 
     def frozen(self, imported: Mapping[str, Imported]) -> Tallies:
         """The tallies as they stand, with what another tool counted."""

@@ -11,6 +11,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.memory import files
 from orchestrator.memory.experience import experience_of
 from orchestrator.memory.record import UNDECIDED
+from orchestrator.memory.suggestions import learn
 from orchestrator.runs.context import n_bytes
 from orchestrator.runs.proof import Program, why_unproved
 from orchestrator.runs.story import story_of
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from orchestrator.strategies.situation import Situation
     from orchestrator.values import Attempt
     from orchestrator.workspace import Workspace
+
+MAX_TAUGHT = 5
+MAX_TASK_CHARS = 4_000
+"""Skills of one run that suggestions learn of, and so much of its task."""
 
 MAX_PROGRAMS = 5
 """Learned programs of one workflow that are tried, the newest first. Older ones stay where they are."""
@@ -111,6 +116,8 @@ class Learning:
         """Learn from a document that was answered: distil its program, and say what the order is now."""
         if not self._is_on or task.server.call.kind != "root":
             return
+        if tried.attempt.outcome == "ok" and task.workflow.checks:
+            self._teach(task)
         if tried.attempt.strategy == "rlm" and tried.attempt.outcome == "ok" and task.workflow.checks:
             await self._distil(task, tried)
         self._compare(task, chosen)
@@ -122,6 +129,17 @@ class Learning:
     @cached_property
     def _experience(self) -> Experience:
         return experience_of(self._workspace)
+
+    def _teach(self, task: Task) -> None:
+        """Let suggestions know which skills such a task was done with."""
+        story = story_of(task.parts.journal.past, task.server.call.id, task.parts.known)
+        for name in story.skills[:MAX_TAUGHT]:
+            learn(
+                self._workspace,
+                f"{task.workflow.description}\n{task.workflow.body}"[:MAX_TASK_CHARS],
+                name,
+                success=True,
+            )
 
     async def _distil(self, task: Task, tried: Tried) -> None:
         from orchestrator.strategies.distilling import (

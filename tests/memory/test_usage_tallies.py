@@ -261,3 +261,28 @@ def test_a_file_in_the_place_of_a_folder_is_a_clear_error(tmp_path: Path) -> Non
     (tmp_path / "memory" / "usage.jsonl").mkdir(parents=True)
     with pytest.raises(WorkspaceError, match=r"can't read `.*usage.jsonl`"):
         UsageStore(tmp_path).tallies()
+
+
+def test_checks_judge_the_skills_that_an_attempt_called(tmp_path: Path) -> None:
+    store = UsageStore(tmp_path)
+    for passed in (True, False, False):
+        store.record(
+            strategy="rlm", workflow="w", verdict="expr", skills="liar other",
+            outcome="ok" if passed else "error", error_kind=None if passed else "checks",
+        )  # fmt: skip
+    store.record(strategy="rlm", workflow="w", verdict="schema", skills="liar", outcome="ok")
+    store.record(
+        strategy="rlm", workflow="w", verdict="expr", skills="liar", outcome="error", error_kind="network"
+    )
+    liar = store.tallies().skills["liar"]
+    assert (liar.passed, liar.not_passed, liar.calls) == (1, 2, 0)
+
+
+def test_what_is_forgotten_counts_no_more(tmp_path: Path) -> None:
+    store = UsageStore(tmp_path)
+    store.record(strategy="grep", workflow="w", outcome="ok")
+    store.record(strategy="grep", error_kind="forgotten")
+    store.record(strategy="rlm", workflow="w", outcome="ok")
+    tallies = store.tallies()
+    assert set(tallies.strategies) == {"rlm"}
+    assert tallies.workflows["w"].calls == 2
