@@ -249,9 +249,10 @@ class Engine:
 
     def _misfit(self, task: Task, document: StrategyDocument | None) -> str | None:
         """Why a strategy with a document does not apply; None when it does."""
-        if document is None:
+        sub = task.server.rights.models.sub
+        if document is None or sub is None:  # what is left without a model are programs that ask none
             return None
-        target = self._parts.models.target(task.server.rights.models.sub or "")
+        target = self._parts.models.target(sub)
         depth = self._parts.ledger.limits.depth
         depth_left = None if depth is None else depth - task.server.call.depth
         return misfit(document, n_bytes(task.context), target.window_tokens, depth_left)

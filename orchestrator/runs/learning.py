@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, WorkspaceError
 from orchestrator.memory import files
 from orchestrator.memory.experience import experience_of
 from orchestrator.memory.record import UNDECIDED
@@ -116,6 +116,12 @@ class Learning:
         """Learn from a document that was answered: distil its program, and say what the order is now."""
         if not self._is_on or task.server.call.kind != "root":
             return
+        try:
+            await self._learn(task, tried, chosen)
+        except (WorkspaceError, OSError) as error:  # the answer is there all the same
+            self.news.append(f"what this run taught could not be kept: {error}")
+
+    async def _learn(self, task: Task, tried: Tried, chosen: Chosen) -> None:
         if tried.attempt.outcome == "ok" and task.workflow.checks:
             self._teach(task)
         if tried.attempt.strategy == "rlm" and tried.attempt.outcome == "ok" and task.workflow.checks:

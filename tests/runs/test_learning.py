@@ -210,3 +210,9 @@ def test_the_record_of_a_strategy_says_whether_it_was_chosen(place):
     lines = [json.dumps(line) for line in place.usage()]
     assert len(lines) == 1
     assert '"checks_passed": false' in lines[0]
+
+
+def test_a_program_that_asks_no_model_runs_where_none_is_configured(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    planned = app.plan(app.RunRequest(place.root / "w.md", workspace=place.root))
+    assert place.execute(planned).status == "answered"
