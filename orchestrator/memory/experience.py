@@ -7,8 +7,9 @@ costs no more than reading the record again. What counts as evidence, and how mu
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.memory import files
@@ -30,6 +31,9 @@ SEED = 20251226
 
 MAX_WORKFLOWS = 500
 """Workflows with counts of their own; the one unused for longest goes first. The ranking goes on knowing of it."""
+
+MAX_AT_ONCE = 3000
+"""Attempts that the ranking learns from in one reading, the latest: a millisecond each, and older ones weigh little."""
 
 MAX_WAYS = 100
 """Ways that are told apart of one workflow's models."""
@@ -95,21 +99,20 @@ class Experience:
     situations: dict[str, dict[str, Any]] = field(default_factory=dict)  # each workflow's latest
 
     def add(self, record: Mapping[str, Any] | None) -> None:
-        """Count a checked record; only attempts of strategies say something here."""
-        if record is None or record["strategy"] is None:
-            return
+        """Take in a checked record; only attempts of strategies say something here."""
+        if says_something(record):
+            self.count(record)
+            self.learn(record)
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Count an attempt in its workflow."""
         strategy, workflow = record["strategy"], record["workflow"] or ""
         if record["error_kind"] == FORGOTTEN:
-            self._forget(strategy, record["workflow"])
+            for name in [workflow] if record["workflow"] is not None else list(self.rows):
+                self.rows.get(name, {}).pop(strategy, None)
+                if strategy == "rlm":
+                    self.ways.pop(name, None)
             return
-        said = evidence(record)
-        if said is None:
-            return
-        success, weight = said
-        self.ranker.record(
-            strategy, record["situation"] or {}, success=success, weight=weight, usd=record["usd"] or 0.0,
-            duration_s=record["duration_s"] or 0.0,
-        )  # fmt: skip
         rows = self.rows[workflow] = self.rows.pop(workflow, {})
         rows.setdefault(strategy, Row()).add(record)
         self.situations[workflow] = record["situation"] or {}
@@ -123,13 +126,23 @@ class Experience:
             if way in ways or len(ways) < MAX_WAYS:
                 ways.setdefault(way, Row()).add(record)
 
+    def learn(self, record: Mapping[str, Any]) -> None:
+        """Let the ranking learn from an attempt."""
+        strategy, workflow = record["strategy"], record["workflow"]
+        if record["error_kind"] == FORGOTTEN:
+            self.ranker.forget(strategy, **({} if workflow is None else {"workflow": workflow}))
+        elif said := evidence(record):
+            success, weight = said
+            self.ranker.record(
+                strategy, record["situation"] or {}, success=success, weight=weight, usd=record["usd"] or 0.0,
+                duration_s=record["duration_s"] or 0.0,
+            )  # fmt: skip
+
     def rank(self, situation: Mapping[str, Any], names: Sequence[str]) -> list[Ranked]:
         """The strategies, best first, as if there were no others; probabilities add up to 1."""
         for name in names:
             self.ranker.add(name)
-        found = [one for one in self.ranker.rank(dict(situation)) if one.arm in names]
-        whole = sum(one.probability for one in found)
-        return [replace(one, probability=one.probability / whole if whole else 0.0) for one in found]
+        return self.ranker.rank(situation, only=names)
 
     def row(self, workflow: str, strategy: str) -> Row:
         """The counts of one strategy in one workflow."""
@@ -154,12 +167,12 @@ class Experience:
             dict(value["situations"]),
         )
 
-    def _forget(self, strategy: str, workflow: str | None) -> None:
-        self.ranker.forget(strategy, **({} if workflow is None else {"workflow": workflow}))
-        for name in [workflow] if workflow is not None else list(self.rows):
-            self.rows.get(name, {}).pop(strategy, None)
-            if strategy == "rlm":
-                self.ways.pop(name, None)
+
+def says_something(record: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a record is one of an attempt that proves something, or takes such records back."""
+    if record is None or record["strategy"] is None:
+        return False
+    return record["error_kind"] == FORGOTTEN or evidence(record) is not None
 
 
 def experience_of(workspace: Workspace) -> Experience:
@@ -181,12 +194,23 @@ def experience_of(workspace: Workspace) -> Experience:
 
 
 def _folded(found: Experience, place: Place, record: Path) -> tuple[Experience, Place]:
+    """The experience with what was added to the record. A long record is not learned from its beginning."""
     held = [found]
+    latest: deque[Mapping[str, Any]] = deque(maxlen=MAX_AT_ONCE)
 
     def again() -> None:
         held[0] = Experience()
+        latest.clear()
 
-    place = read_on(record, place, lambda line: held[0].add(parsed(line)), again)
+    def take(line: bytes) -> None:
+        attempt = parsed(line)
+        if says_something(attempt):
+            held[0].count(attempt)
+            latest.append(attempt)
+
+    place = read_on(record, place, take, again)
+    for attempt in latest:
+        held[0].learn(attempt)
     return held[0], place
 
 

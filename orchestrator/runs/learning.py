@@ -17,7 +17,7 @@ from orchestrator.runs.proof import Program, why_unproved
 from orchestrator.runs.story import story_of
 from orchestrator.strategies.advice import advice
 from orchestrator.strategies.choose import Choice, ordered
-from orchestrator.strategies.learned import PREFIX, folder_of, programs_of
+from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, programs_of
 from orchestrator.strategies.situation import shape_of, situation
 
 if TYPE_CHECKING:
@@ -84,11 +84,13 @@ class Learning:
         if (step := call.tape.next("chosen")) is not None:
             call.tape.take("chosen")
             return _told(step.event.fields, names, here)
+        if not call.tape.is_empty:  # it began with the order without a record, and keeps it
+            return Chosen(tuple(Choice(name) for name in names if not is_learned(name)), here)
         experience = self._experience if self._is_judged(task) else None
         choices = ordered(task.workflow.name, task.workflow.version, names, experience, here)
         said = advice(task.workflow.name, experience) if experience and "rlm" in names else ""
         chosen = Chosen(tuple(choices), here, said)
-        if experience is not None and len(names) > 1 and call.tape.is_empty:
+        if len(names) > 1 and (experience is not None or any(map(is_learned, names))):
             journal.append("chosen", call.id, **_fields(chosen))
         return chosen
 

@@ -252,6 +252,27 @@ def test_with_times_what_is_old_counts_less():
     assert chance("2028-01-01T00:00:00Z") > chance("2026-01-02T00:00:00Z")
 
 
+def test_a_first_time_makes_nothing_fade_and_what_is_no_time_records_nothing():
+    ranker = Ranker(ARMS, seed=0)
+    taught(ranker, "grep", HOME, "++++")
+    before = chances(ranker, HOME)["grep"]
+    ranker.record("rlm", AWAY, success=False, at=1.8e9)
+    assert chances(ranker, HOME)["grep"] == pytest.approx(before, abs=0.05)
+    kept = ranker.to_dict()
+    for wrong in ("yesterday", math.inf):
+        with pytest.raises(ValueError, match=r"yesterday|inf"):
+            ranker.record("grep", HOME, success=True, at=wrong)
+    assert ranker.to_dict() == kept
+
+
+def test_only_the_named_arms_are_ranked_when_asked():
+    ranker = Ranker(ARMS, seed=0)
+    taught(ranker, "grep", HOME, "+")
+    ranked = ranker.rank(HOME, only=["rlm", "direct"])
+    assert sorted(one.arm for one in ranked) == ["direct", "rlm"]
+    assert sum(one.probability for one in ranked) == pytest.approx(1)
+
+
 def test_it_says_why():
     ranker = Ranker(ARMS, seed=0, tuning=Tuning(exploration=0))
     taught(ranker, "grep", HOME, "+" * 14 + "-")
@@ -273,15 +294,36 @@ def test_without_exploration_nothing_is_drawn():
     assert ranker.rank(HOME)[0].probability == 1
 
 
-def test_a_long_record_stays_bounded():
-    ranker = Ranker(ARMS, seed=0)
-    for n in range(3200):
-        ranker._space.point((("n", float(n)),)).tally("grep").weight = (
-            1 + n
-        )  # as records do, without learning
-    ranker.record("grep", {"n": -1}, success=True)
-    assert len(ranker.to_dict()["space"]["points"]) <= 3000
-    assert order(ranker, {"n": 3199})
+def test_a_long_record_stays_bounded_and_keeps_the_latest():
+    ranker = Ranker(ARMS, seed=0, tuning=Tuning(n_situations=50, half_life=20))
+    ranker.record("gone", {"n": -1}, success=True)
+    ranker.remove("gone")
+    for n in range(200):
+        ranker.record("grep", {"n": n}, success=True)
+    kept = {values[0] for _, values, _ in ranker.to_dict()["space"]["points"]}
+    assert len(kept) <= 50
+    assert kept >= set(range(160, 200))
+    assert list(ranker.to_dict()["totals"]) == ARMS
+
+
+def test_a_long_record_is_restored_exactly():
+    draw = random.Random(5)
+    ranker = Ranker(ARMS, seed=5, tuning=Tuning(n_situations=60))
+    for n in range(300):
+        situation = {
+            "size": draw.gauss(0, 1),
+            "n": draw.randrange(10 ** draw.randrange(9)),
+            "kind": draw.choice("abc"),
+        }
+        if n == 150:
+            other = saved(ranker)
+        pair = (ranker,) if n < 150 else (ranker, other)
+        first, *_ = [one.rank(situation)[0].arm for one in pair]
+        success = draw.random() < 0.5 + 0.3 * math.tanh(situation["size"]) * (first == "grep")
+        for one in pair:
+            one.record(first, situation, success=success, usd=0.1 * n)
+    assert json.dumps(other.to_dict()) == json.dumps(ranker.to_dict())
+    assert other.rank({"kind": "a"}) == ranker.rank({"kind": "a"})
 
 
 def test_another_schema_is_refused():

@@ -97,7 +97,12 @@ def test_installed_command_runs_a_workspace_of_its_own(installed: Path, tmp_path
     assert '"notes/first.md"' in done.stdout
     assert orchestrate("usage").stdout.startswith("SKILL")
     assert "bundled" in orchestrate("skills").stdout
-    assert list(home.iterdir()) == []
+    kept = [
+        path.relative_to(home).as_posix()
+        for path in home.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    ]
+    assert kept == [".local/share/orchestrate/lessons.json"]  # what all workspaces share, and nothing else
     served = orchestrate("mcp")
     assert (served.returncode, served.stdout) == (69, "")
     assert served.stderr.splitlines()[1] == (

@@ -216,3 +216,19 @@ def test_a_program_that_asks_no_model_runs_where_none_is_configured(place):
     place.solve(cell(COUNTS), head=CHECKED)
     planned = app.plan(app.RunRequest(place.root / "w.md", workspace=place.root))
     assert place.execute(planned).status == "answered"
+
+
+def test_a_run_that_began_without_a_record_keeps_its_order_when_there_is_one(place):
+    (place.root / "orchestrate.toml").write_text("[approvals]\nby_asker = true\n")
+    head = CHECKED + "approvals: ['*']\n"
+    cells = ("x = approve('go?')", "FINAL(-1 if x else 0)")
+    asked = place.run(*cells, head=head, model=place.script(cell(COUNTS)))
+    assert asked.status == "suspended"
+    for number in range(5):
+        place.solve(
+            cell(COUNTS), head=CHECKED.replace("inputs:", f"description: d{number}\ninputs:"), strategy="rlm"
+        )
+    (need,) = asked.needs
+    result = place.resume(asked.run, approve=(need["id"],))
+    assert attempts(result) == [("written", "error"), ("rlm", "ok")]
+    assert not any(event.event == "diverged" for event in place.events)

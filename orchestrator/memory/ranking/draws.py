@@ -9,57 +9,74 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-N_STEPS = 48
+    from orchestrator.memory.ranking.tuning import Tuning
+
+N_STEPS = 16
 """Steps of the quadrature for probabilities."""
 
 REACH = math.sqrt(3.0)
 """Half the width of a uniform distribution with a standard deviation of 1."""
 
 
-def drawn(values: Sequence[float], spreads: Sequence[float], key: str) -> list[float]:
-    """A draw for each arm; the same for the same `key`. `spreads` are standard deviations."""
+def ordered(
+    values: Sequence[float], unknown: Sequence[float], key: str, tuning: Tuning
+) -> tuple[list[int], list[float], list[float]]:
+    """The order, the score at each place, and with which probability each arm comes first.
+
+    `unknown` are standard deviations. Draws decide who is first, the same for the same `key`; the others follow by the
+    best that may be hoped of them (Auer, "Using confidence bounds for exploitation-exploration trade-offs", 2002),
+    since what is tried after a failure costs no first place. No score is above that of the place before.
+    """
+    if not values:
+        return [], [], []
+    spreads = [tuning.exploration * one for one in unknown]
     source = random.Random(key)  # noqa: S311  exploration is no secret
-    return [
+    draws = [
         value + spread * REACH * (2.0 * source.random() - 1.0)
         for value, spread in zip(values, spreads, strict=True)
     ]
+    first = max(range(len(draws)), key=draws.__getitem__)
+    hopes = [value + tuning.hope * one for value, one in zip(values, unknown, strict=True)]
+    rest = sorted((n for n in range(len(values)) if n != first), key=lambda n: -hopes[n])
+    scores = [draws[first], *(min(draws[first], hopes[n]) for n in rest)]
+    return [first, *rest], scores, probabilities(values, spreads)
 
 
 def probabilities(values: Sequence[float], spreads: Sequence[float]) -> list[float]:
-    """With which probability each has the largest draw, within about 0.01; they add up to 1.
+    """With which probability each has the largest draw, within about 0.02; they add up to 1.
 
-    The integral over its density times the others' distribution functions, by the midpoint rule.
+    For each arm, the sum over steps of what of its draw lies in the step, times the others' distribution functions in
+    the middle of it.
     """
-    if not values:
-        return []
     ends = [
         (value - REACH * spread, value + REACH * spread)
         for value, spread in zip(values, spreads, strict=True)
     ]
     low, high = max(start for start, _ in ends), max(end for _, end in ends)
     found = [0.0] * len(values)
+    if high - low < 1e-12:  # nothing is drawn: the first of the best
+        found[max(range(len(values)), key=values.__getitem__)] = 1.0
+        return found
+    edges = [low + (high - low) * n / N_STEPS for n in range(N_STEPS + 1)]
     rivals = [n for n, (_, end) in enumerate(ends) if end > low]
-    step = (high - low) / N_STEPS
-    for n in range(N_STEPS if step > 1e-12 else 0):
-        at = low + n * step
-        below = [_below(at + step / 2, *ends[m]) for m in rivals]
-        for own, m in enumerate(rivals):
-            others = math.prod(below[:own]) * math.prod(below[own + 1 :])
-            found[m] += (_below(at + step, *ends[m]) - _below(at, *ends[m])) * others
+    shares = [_shares(edges, *ends[n]) for n in rivals]
+    for before, after in pairwise(zip(*shares, strict=True)):
+        middles = [(one + other) / 2.0 for one, other in zip(before, after, strict=True)]
+        all_below = math.prod(middles)
+        for n, one, other, middle in zip(rivals, before, after, middles, strict=True):
+            if other > one:
+                found[n] += (other - one) * all_below / middle
     whole = sum(found)
-    if whole <= 1e-9:  # no spread: the first of the best
-        best = max(range(len(values)), key=values.__getitem__)
-        return [float(n == best) for n in range(len(values))]
     return [one / whole for one in found]
 
 
-def _below(at: float, start: float, end: float) -> float:
-    """The share of the uniform distribution between `start` and `end` that lies below."""
-    if end - start < 1e-12:
-        return float(at >= start)
-    return max(0.0, min(1.0, (at - start) / (end - start)))
+def _shares(edges: Sequence[float], start: float, end: float) -> list[float]:
+    """The share of the uniform distribution from `start` to `end` below each edge; no edge is below `start`."""
+    width = max(end - start, 1e-12)
+    return [min(1.0, (edge - start) / width) for edge in edges]

@@ -40,27 +40,36 @@ STEEPNESS = 4.0
 SIMILAR = 0.3
 """A situation is called similar from this kernel weight on, at the middle width."""
 
-FAINT = 1e-4
+FAINT = 1e-2
 """Kernel weights below this are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What there is on one arm. `row` is for the regression; `around` is its record in similar situations."""
+    """What there is on one arm. `row` is for the regression, the trend last."""
 
     row: tuple[float, ...]
-    rate: float
-    around: Tally  # weights as of now, times the kernel; `tried` and `succeeded` of similar situations alone
+    around: Tally  # its record around here, as of now; `tried` and `succeeded` of similar situations alone
     usd: float  # expected, as is the time
     duration_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What there is on all arms, for one decision."""
+
+    totals: Mapping[str, Tally]
+    near: Near
+    trends: Mapping[str, Trend]
+    fade: float  # what a stored weight of 1 weighs by now
+
+
 @dataclass(slots=True)
 class _Circle:
-    """Sums over one kernel, by arm."""
+    """Sums over one kernel, by arm: of weights, and of successes more than the arms' rates would have given."""
 
     seen: list[float]
-    above: list[float]  # successes more than the arms' rates would have given
+    above: list[float]
 
 
 def prior(tuning: Tuning) -> tuple[list[float], list[float]]:
@@ -69,28 +78,34 @@ def prior(tuning: Tuning) -> tuple[list[float], list[float]]:
     return [0.0, 1.0, *[1.5] * n, *[0.7] * n, 1.0], [0.1, 0.05, *[0.1] * n, *[0.1] * n, 0.1]
 
 
-def gather(
-    totals: Mapping[str, Tally], near: Near, trends: Mapping[str, Trend], fade: float, tuning: Tuning
-) -> dict[str, Evidence]:
-    """The evidence on every arm of the record. `fade` is what a stored weight of 1 weighs by now."""
-    index = {arm: n for n, arm in enumerate(totals)}
-    everything = _sum(totals.values(), fade)
-    rates = _rates(totals.values(), everything, fade, tuning)
-    farthest = near[-1][0] if near else 0.0
-    circles = [_circle(near, width * farthest, fade, index, rates) for width in tuning.widths]
+def rows(record: Record, arms: Iterable[str], tuning: Tuning) -> list[tuple[float, ...]]:
+    """The numbers for the regression, for each of the arms. All must be in the record's totals."""
+    index = {arm: n for n, arm in enumerate(record.totals)}
+    everything = _sum(record.totals.values(), record.fade)
+    rates = _rates(record.totals.values(), everything, record.fade, tuning)
+    circles = _circles(record, index, rates, tuning.widths)
     common = [_above(sum(circle.above), sum(circle.seen), COMMON * tuning.shrinkage) for circle in circles]
-    around = _around(near, tuning.widths[len(circles) // 2] * farthest, fade, totals)
-    found = {}
-    for arm, n in index.items():
+    counts = [count * tuning.shrinkage for count in OWN]
+    found = []
+    for arm in arms:
+        n = index[arm]
         own = [
-            _above(circle.above[n], circle.seen[n], count * tuning.shrinkage)
-            for circle, count in zip(circles, OWN, strict=True)
+            _above(circle.above[n], circle.seen[n], count)
+            for circle, count in zip(circles, counts, strict=True)
         ]
-        trend = STEEPNESS * trends[arm].value if arm in trends else 0.0
-        row = (1.0, math.log(rates[n] / (1.0 - rates[n])), *own, *common, trend)
-        usd, duration_s = _costs(around[arm], totals[arm], everything, fade)
-        found[arm] = Evidence(row, rates[n], around[arm], usd, duration_s)
+        trend = STEEPNESS * record.trends[arm].value if arm in record.trends else 0.0
+        found.append((1.0, math.log(rates[n] / (1.0 - rates[n])), *own, *common, trend))
     return found
+
+
+def gather(record: Record, arms: Sequence[str], tuning: Tuning) -> list[Evidence]:
+    """The evidence on each of the arms. All must be in the record's totals."""
+    everything = _sum(record.totals.values(), record.fade)
+    around = _around(record, tuning)
+    return [
+        Evidence(row, around[arm], *_costs(around[arm], record.totals[arm], everything, record.fade))
+        for arm, row in zip(arms, rows(record, arms, tuning), strict=True)
+    ]
 
 
 def _sum(tallies: Iterable[Tally], fade: float) -> Tally:
@@ -109,32 +124,38 @@ def _rates(tallies: Iterable[Tally], everything: Tally, fade: float, tuning: Tun
     return [min(0.99, max(0.01, rate)) for rate in found]
 
 
-def _circle(
-    near: Near, width: float, fade: float, index: Mapping[str, int], rates: Sequence[float]
-) -> _Circle:
-    seen, above = [0.0] * len(index), [0.0] * len(index)
-    for distance, point in near:
-        kernel = fade * _kernel(distance, width)
-        if kernel < FAINT * fade:
-            break
+def _circles(
+    record: Record, index: Mapping[str, int], rates: Sequence[float], widths: tuple[float, float, float]
+) -> tuple[_Circle, _Circle, _Circle]:
+    """The sums for the three widths: in one pass, since this is most of what a decision costs."""
+    farthest = record.near[-1][0] if record.near else 0.0
+    seen, above, seen_2, above_2, seen_3, above_3 = ([0.0] * len(index) for _ in range(6))
+    for distance, point in record.near:
+        kernel, kernel_2, kernel_3 = [record.fade * _kernel(distance, width * farthest) for width in widths]
         for arm, tally in point.tallies.items():
             n = index[arm]
-            weight = kernel * tally.weight
-            seen[n] += weight
-            above[n] += kernel * tally.success - weight * rates[n]
-    return _Circle(seen, above)
+            weight = tally.weight
+            more = tally.success - weight * rates[n]
+            seen[n] += kernel * weight
+            above[n] += kernel * more
+            seen_2[n] += kernel_2 * weight
+            above_2[n] += kernel_2 * more
+            seen_3[n] += kernel_3 * weight
+            above_3[n] += kernel_3 * more
+    return _Circle(seen, above), _Circle(seen_2, above_2), _Circle(seen_3, above_3)
 
 
-def _around(near: Near, width: float, fade: float, arms: Iterable[str]) -> dict[str, Tally]:
-    """What the situations around here say of each arm."""
-    found = {arm: Tally() for arm in arms}
-    for distance, point in near:
-        kernel = _kernel(distance, width)
+def _around(record: Record, tuning: Tuning) -> dict[str, Tally]:
+    """What the situations around here say of each arm, at the middle width."""
+    found = {arm: Tally() for arm in record.totals}
+    farthest = record.near[-1][0] if record.near else 0.0
+    for distance, point in record.near:
+        kernel = _kernel(distance, tuning.widths[1] * farthest)
         if kernel < FAINT:
             break
         for arm, tally in point.tallies.items():
             sums = found[arm]
-            sums.weigh(tally, kernel * fade)
+            sums.weigh(tally, kernel * record.fade)
             if kernel >= SIMILAR:
                 sums.tried += tally.tried
                 sums.succeeded += tally.succeeded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,19 +65,6 @@ class Point:
     def weight(self) -> float:
         """What all its records weigh."""
         return sum(tally.weight for tally in self.tallies.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "facts": [list(fact) for fact in self.facts],
-            "tallies": {arm: tally.to_list() for arm, tally in self.tallies.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Point:
-        """What `to_dict` made."""
-        facts = tuple((name, fact) for name, fact in value["facts"])
-        return cls(facts, {arm: Tally(*sums) for arm, sums in value["tallies"].items()})
 
 
 def facts_of(situation: Mapping[str, object]) -> Facts:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError
 from orchestrator.memory.ranking import draws
-from orchestrator.memory.ranking.evidence import Evidence, gather, prior
+from orchestrator.memory.ranking.clock import Clock, Moment, day_of
+from orchestrator.memory.ranking.cost import amount, penalties
+from orchestrator.memory.ranking.evidence import Evidence, Record, gather, prior, rows
 from orchestrator.memory.ranking.points import Facts, Tally, facts_of
 from orchestrator.memory.ranking.space import Near, Space
 from orchestrator.memory.ranking.stacking import Stack
@@ -22,26 +23,12 @@ from orchestrator.memory.ranking.trend import Trend
 from orchestrator.memory.ranking.tuning import Tuning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 SCHEMA = "orchestrate.ranking/1"
 
-MAX_POINTS = 3000
-"""Situations that are kept; those whose records weigh least go first, a tenth at a time."""
-
-TIME = 0.25
-"""What a power of ten of time weighs beside one of money."""
-
-HALF_LIVES = 64.0
-"""Weights are stored as of some moment, and as of now again when it is so many half-lives ago."""
-
 NOTABLE = 0.15
 """A trend is spoken of when it takes so much off a rate."""
-
-EPOCH_S = 1577836800.0
-"""2020-01-01 in seconds since 1970: days are counted from there."""
-
-Moment = datetime | str | float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +36,7 @@ class Ranked:
     """An arm at its place in the order, and why it stands there."""
 
     arm: str
-    score: float  # what it was ordered by: `chance`, less what the cost weighs, plus the draw
+    score: float  # what it was ordered by: `chance`, less what the cost weighs, plus what there is to learn
     tried: int  # records of the arm, in all situations
     succeeded: int
     chance: float  # probability of success here
@@ -64,8 +51,7 @@ class Ranker:
 
     The same seed, calls and values give the same answers, on every machine with the same floating point; one that was
     saved and restored goes on exactly as the first would have. Arms keep the order in which they came: it is the
-    order without any record, and decides between equals. Weights of records are stored as of `_origin`, a moment in
-    half-lives, so that none needs to be touched as they fade.
+    order without any record, and decides between equals. Every tally is stored as of the clock's origin.
     """
 
     def __init__(self, arms: Iterable[str], seed: int | None = None, *, tuning: Tuning | None = None) -> None:
@@ -77,10 +63,8 @@ class Ranker:
         self._totals = {arm: Tally() for arm in self._arms}
         self._trends: dict[str, Trend] = {}
         self._heirs: dict[str, str] = {}
-        self._n_records = 0
+        self._clock = Clock.of(self._tuning)
         self._n_ranked = 0
-        self._day: float | None = None  # of the latest record that had one
-        self._origin = 0.0
         self._seen: tuple[Facts, Near] | None = None  # what was near where `rank` asked last
 
     @property
@@ -97,35 +81,34 @@ class Ranker:
         """Rank this arm no more. Its record goes on saying what situations are like."""
         self._arms.pop(arm, None)
 
-    def rank(self, situation: Mapping[str, Any]) -> list[Ranked]:
-        """The arms, best first."""
+    def rank(self, situation: Mapping[str, Any], only: Collection[str] | None = None) -> list[Ranked]:
+        """The arms, or those named, best first; probabilities are among these."""
         facts = facts_of(situation)
-        found = self._evidence(facts)
-        arms = list(self._arms)
-        evidence = [found[arm] for arm in arms]
+        arms = [arm for arm in self._arms if only is None or arm in only]
+        evidence = gather(self._record(facts), arms, self._tuning)
         chances = [self._stack.probability(one.row) for one in evidence]
-        values = [chance - cost for chance, cost in zip(chances, self._prices(evidence), strict=True)]
-        spreads = [
-            self._spread(chance, one.around.weight) for chance, one in zip(chances, evidence, strict=True)
+        values = [
+            chance - cost
+            for chance, cost in zip(chances, penalties(evidence, self._tuning.price), strict=True)
         ]
-        scores = draws.drawn(values, spreads, f"{self._seed} {self._n_records} {self._n_ranked}")
+        unknown = [self._unknown(chance, one) for chance, one in zip(chances, evidence, strict=True)]
+        key = f"{self._seed} {self._clock.n_records} {self._n_ranked}"
         self._n_ranked += 1
-        firsts = draws.probabilities(values, spreads)
-        order = sorted(range(len(arms)), key=lambda n: -scores[n])
+        order, scores, firsts = draws.ordered(values, unknown, key, self._tuning)
         best = max(values, default=0.0)
         return [
             Ranked(
                 arm=arms[n],
-                score=scores[n],
+                score=score,
                 tried=self._totals[arms[n]].tried,
                 succeeded=self._totals[arms[n]].succeeded,
                 chance=chances[n],
                 probability=firsts[n],
                 cost_usd=evidence[n].usd,
                 duration_s=evidence[n].duration_s,
-                why=self._why(arms[n], evidence[n], to_learn=n == order[0] and values[n] < best),
+                why=self._why(arms[n], evidence[n], to_learn=place == 0 and values[n] < best),
             )
-            for n in order
+            for place, (n, score) in enumerate(zip(order, scores, strict=True))
         ]
 
     def record(
@@ -141,26 +124,27 @@ class Ranker:
     ) -> None:
         """Learn what came of an arm; one that is not known is added.
 
-        `weight` is what the outcome counts, above 0 and at most 1: little where nothing has verified it. `at` is an
-        ISO 8601 text, a datetime or seconds since 1970; without it only later records make a record fade. Raises
-        UsageError for a weight out of bounds, and ValueError for a text that is no time.
+        `weight` is what the outcome counts, above 0 and at most 1: little where nothing has verified it. `at` is when
+        it was made; without it only later records make a record fade. Raises
+        UsageError for a weight out of bounds, and ValueError for what is no time.
         """
         if not 0.0 < weight <= 1.0:
             raise UsageError(f"the weight of a record is above 0 and at most 1, not {weight!r}")
+        day, facts = day_of(at), facts_of(situation)
         self.add(arm)
-        facts = facts_of(situation)
-        self._learn(arm, self._evidence(facts)[arm], success, weight)
-        stored = weight * self._stored_weight(at)
+        self._learn(arm, rows(self._record(facts), [arm], self._tuning)[0], success, weight)
+        self._clock.tick(day)
+        if self._clock.is_long_ago:
+            self._move_origin()
+        counts = weight * self._clock.weight(day)
         one = Tally(
-            stored, stored * success, stored * _amount(usd), stored * _amount(duration_s), 1, int(success)
+            counts, counts * success, counts * amount(usd), counts * amount(duration_s), 1, int(success)
         )
-        if facts not in self._space.points:
-            self._seen = None
-        self._space.point(facts).tally(arm).add(one)
         self._totals[arm].add(one)
-        if len(self._space.points) > MAX_POINTS:
-            self._space.drop(MAX_POINTS // 10)
+        if self._space.add(facts, arm, one):
             self._seen = None
+        if len(self._space.points) > self._tuning.n_situations:
+            self._drop()
 
     def inherit(self, new_arm: str, old_arm: str, discount: float = 0.5) -> None:
         """Let a new version of an arm begin with the record of the old one, each record counting `discount` of itself.
@@ -200,10 +184,8 @@ class Ranker:
             "arms": list(self._arms),
             "seed": self._seed,
             "tuning": {**asdict(self._tuning), "widths": list(self._tuning.widths)},
-            "n_records": self._n_records,
             "n_ranked": self._n_ranked,
-            "day": self._day,
-            "origin": self._origin,
+            "clock": self._clock.to_dict(),
             "totals": {arm: tally.to_list() for arm, tally in self._totals.items()},
             "trends": {arm: trend.to_list() for arm, trend in self._trends.items()},
             "heirs": dict(self._heirs),
@@ -218,8 +200,8 @@ class Ranker:
             raise ValueError(f"a ranking with the schema `{value['schema']}`; this reads `{SCHEMA}`")
         tuning = Tuning(**{**value["tuning"], "widths": tuple(value["tuning"]["widths"])})
         ranker = cls(value["arms"], value["seed"], tuning=tuning)
-        ranker._n_records, ranker._n_ranked = value["n_records"], value["n_ranked"]
-        ranker._day, ranker._origin = value["day"], value["origin"]
+        ranker._n_ranked = value["n_ranked"]
+        ranker._clock = Clock(**value["clock"])
         ranker._totals = {arm: Tally(*sums) for arm, sums in value["totals"].items()}
         ranker._trends = {arm: Trend(*sums) for arm, sums in value["trends"].items()}
         ranker._heirs = dict(value["heirs"])
@@ -227,53 +209,43 @@ class Ranker:
         ranker._space = Space.from_dict(value["space"])
         return ranker
 
-    def _evidence(self, facts: Facts) -> dict[str, Evidence]:
+    def _record(self, facts: Facts) -> Record:
+        """What there is for a decision in this situation."""
         if self._seen is None or self._seen[0] != facts:
             self._seen = facts, self._space.nearest(facts, self._tuning.n_neighbours)
         for trend in self._trends.values():
-            trend.fade(self._n_records)
-        return gather(self._totals, self._seen[1], self._trends, self._fade(), self._tuning)
+            trend.fade(self._clock.n_records)
+        return Record(self._totals, self._seen[1], self._trends, self._clock.fade)
 
-    def _learn(self, arm: str, evidence: Evidence, success: bool, weight: float) -> None:
-        expected = self._stack.probability((*evidence.row[:-1], 0.0))  # as if there were no trend
-        self._stack.learn(evidence.row, success, weight)
-        self._n_records += 1
-        trend = self._trends.setdefault(arm, Trend(at=self._n_records))
+    def _learn(self, arm: str, row: tuple[float, ...], success: bool, weight: float) -> None:
+        expected = self._stack.probability((*row[:-1], 0.0))  # as if there were no trend
+        self._stack.learn(row, success, weight)
+        trend = self._trends.setdefault(arm, Trend(at=self._clock.n_records))
         trend.add(success - expected, weight)
 
-    def _spread(self, chance: float, nearby: float) -> float:
-        if self._n_records == 0:  # the order without a record is the one that was given
+    def _unknown(self, chance: float, evidence: Evidence) -> float:
+        """The standard deviation of what is not known of an arm's chance, as of a rate after so many records."""
+        if self._clock.n_records == 0:  # the order without a record is the one that was given
             return 0.0
-        return self._tuning.exploration * math.sqrt(chance * (1.0 - chance) / (1.0 + nearby))
+        return math.sqrt(chance * (1.0 - chance) / (1.0 + evidence.around.weight))
 
-    def _prices(self, evidence: list[Evidence]) -> list[float]:
-        """What the cost of each takes off its chance."""
-        usd = _decades([one.usd for one in evidence])
-        time = _decades([one.duration_s for one in evidence])
-        return [self._tuning.price * (money + TIME * more) for money, more in zip(usd, time, strict=True)]
+    def _drop(self) -> None:
+        """Leave out a tenth of the situations, and removed arms of which nothing is left."""
+        self._space.drop(math.ceil(self._tuning.n_situations / 10))
+        self._seen = None
+        left = {arm for point in self._space.points.values() for arm in point.tallies}.union(self._arms)
+        self._totals = {arm: tally for arm, tally in self._totals.items() if arm in left}
+        self._trends = {arm: trend for arm, trend in self._trends.items() if arm in left}
+        self._heirs = {arm: old for arm, old in self._heirs.items() if arm in left}
 
-    def _now(self, day: float | None) -> float:
-        """A moment in half-lives."""
-        return self._n_records / self._tuning.half_life + (day or 0.0) / self._tuning.half_life_days
-
-    def _fade(self) -> float:
-        return float(2.0 ** (self._origin - self._now(self._day)))
-
-    def _stored_weight(self, at: Moment) -> float:
-        """What a record of now counts, as of `_origin`, which is brought forward where that is long ago."""
-        day = _day(at)
-        if day is not None:
-            self._day = day if self._day is None else max(self._day, day)
-        now = self._now(self._day)
-        if now - self._origin > HALF_LIVES:
-            factor = self._fade()
-            for point in self._space.points.values():
-                for tally in point.tallies.values():
-                    tally.scale(factor)
-            for tally in self._totals.values():
+    def _move_origin(self) -> None:
+        factor = self._clock.fade
+        for point in self._space.points.values():
+            for tally in point.tallies.values():
                 tally.scale(factor)
-            self._origin = now
-        return float(2.0 ** (self._now(self._day if day is None else day) - self._origin))
+        for tally in self._totals.values():
+            tally.scale(factor)
+        self._clock.move_origin()
 
     def _why(self, arm: str, evidence: Evidence, *, to_learn: bool) -> str:
         total, here = self._totals[arm], evidence.around
@@ -290,28 +262,3 @@ class Ranker:
         if lately < -NOTABLE:
             said += "; worse lately"
         return f"{said}; first this time to learn more of it" if to_learn else said
-
-
-def _decades(costs: list[float]) -> list[float]:
-    """Powers of ten above the cheapest; what is below a thousandth of the dearest counts as that."""
-    floor = max(costs, default=0.0) / 1000.0
-    if floor <= 0.0:
-        return [0.0] * len(costs)
-    cheapest = max(min(costs), floor)
-    return [math.log10(max(cost, floor) / cheapest) for cost in costs]
-
-
-def _amount(value: float) -> float:
-    """A cost that can be added up: what is negative or no number counts as none."""
-    return min(float(value), 1e12) if value > 0.0 else 0.0
-
-
-def _day(at: Moment) -> float | None:
-    """A moment in days since 2020."""
-    if at is None:
-        return None
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at)
-    if isinstance(at, datetime):
-        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    return (float(at) - EPOCH_S) / 86400.0

@@ -49,7 +49,7 @@ class Stack:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {"weights": self.weights, "covariance": self._covariance}
+        return {"weights": list(self.weights), "covariance": [list(row) for row in self._covariance]}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Stack:

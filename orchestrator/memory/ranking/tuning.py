@@ -12,14 +12,20 @@ class Tuning:
     n_neighbours: int = 100
     """Situations that are looked at for one decision, the nearest."""
 
-    widths: tuple[float, ...] = (0.05, 0.2, 0.6)
+    n_situations: int = 2000
+    """Situations that are kept; those whose records weigh least go first, a tenth at a time."""
+
+    widths: tuple[float, float, float] = (0.1, 0.3, 1.0)
     """How far a situation speaks for another, as shares of the distance of the farthest neighbour."""
 
     shrinkage: float = 1.0
     """Factor of all counts that stand for what is believed before the record speaks; 0 = believe the record alone."""
 
     exploration: float = 0.1
-    """Standard deviations of what is not known of an arm, by which a draw for it spreads; 0 = none."""
+    """Standard deviations of what is not known of an arm, by which a draw for the first place spreads; 0 = none."""
+
+    hope: float = 1.0
+    """The same, added to an arm's score for all other places: to learn there displaces nothing that is believed better."""
 
     price: float = 0.02
     """What a tenfold cost weighs, in probability of success; time weighs a quarter of money."""
