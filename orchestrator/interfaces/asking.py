@@ -10,6 +10,7 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.runs.desk import UNSAID
 from orchestrator.runs.inputs import read_json
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ def asker(view: View) -> Callable[[Need], Awaitable[Any]] | None:
                 say(f"\n{clean(need.prompt)}")
                 if arguments := need.fields.get("arguments"):
                     say(clean(json.dumps(arguments, indent=2, ensure_ascii=False, default=str)))
-                if need.kind == "approval":
-                    return (await _typed("allow it? [y/N] ")).lower() in ("y", "yes")
-                return await _settled()
+                answer = await (_allowed() if need.kind == "approval" else _settled())
+                return UNSAID if answer is None else answer
 
     return ask
 
@@ -53,27 +53,39 @@ def asked_inputs(planned: Plan) -> dict[str, str]:
     return typed
 
 
+async def _allowed() -> bool | None:
+    """Whether the person agrees; None where the input ends, which is no answer."""
+    while (word := await _typed("allow it? [y/N] ")) is not None:
+        if word.lower() in ("y", "yes"):
+            return True
+        if word.lower() in ("", "n", "no"):
+            return False
+        say("type y to allow it, n not to; Ctrl-D leaves it open")
+    return None
+
+
 async def _settled() -> Any:
-    """What the person says of a call that is in doubt."""
-    while True:
-        word = (await _typed("do it (again)? [retry / done] ")).lower()
-        if word == "retry":
-            return word
-        if word == "done":
+    """What the person says of a call that is in doubt; None where the input ends."""
+    while (word := await _typed("do it (again)? [retry / done] ")) is not None:
+        if word.lower() == "retry":
+            return "retry"
+        if word.lower() == "done":
             value = await _typed("its value as JSON [null]: ")
             try:
                 return {"done": read_json(value or "null")}
             except ValueError as error:
                 say(f"that is no JSON: {error}")
+    return None
 
 
-async def _typed(question: str) -> str:
-    """A line that is typed after this question was seen: what was typed before is no answer to it."""
+async def _typed(question: str) -> str | None:
+    """A line that is typed after this question was seen: what was typed before is no answer to it. None at the end of input."""
     sys.stderr.flush()
     termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
     sys.stderr.write(question)
     sys.stderr.flush()
-    return (await _typed_line()).strip()
+    line = await _typed_line()
+    return line.strip() if line else None
 
 
 async def _typed_line() -> str:

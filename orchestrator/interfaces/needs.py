@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.terminal import one_line
+from orchestrator.runs.call import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ N_SHOWN = 5
 def need_lines(run: str, needs: Sequence[Mapping[str, Any]], width: int) -> Iterator[str]:
     """The needs, a line each, and the commands that answer them."""
     for need in needs[:N_SHOWN]:
-        yield "  " + one_line(f"{need['id']}  {need['kind']}: {need['prompt']}", width - 2)
+        yield "  " + one_line(f"{need['id']}  {_said(need)}", width - 2)
     if len(needs) > N_SHOWN:
         yield f"  … and {len(needs) - N_SHOWN} more: orchestrate status {run} --json"
     kinds = {need["kind"] for need in needs}
@@ -24,3 +25,11 @@ def need_lines(run: str, needs: Sequence[Mapping[str, Any]], width: int) -> Iter
         yield f"  orchestrate resume {run} --approve ID   (or --deny ID)"
     if kinds - {"approval"}:
         yield f'  orchestrate resume {run} --answers FILE   ({{"ID": answer}}; -: stdin)'
+    if "in_doubt" in kinds:
+        yield '  in doubt: look whether it was done, then answer "retry" or {"done": VALUE}'
+
+
+def _said(need: Mapping[str, Any]) -> str:
+    if need["kind"] != "in_doubt":
+        return f"{need['kind']}: {need['prompt']}"
+    return f"in doubt: {need['function']}({described(need['arguments'] or {})})"

@@ -12,7 +12,7 @@ from orchestrator.interfaces.asking import asked_inputs
 from orchestrator.interfaces.given import read_object
 from orchestrator.interfaces.outcome import print_answer, say_warnings
 from orchestrator.interfaces.running import run_planned
-from orchestrator.interfaces.terminal import is_terminal, say
+from orchestrator.interfaces.terminal import clean, is_terminal, say
 from orchestrator.runs.inputs import read_typed
 from orchestrator.runs.resuming import missing_needs
 from orchestrator.values import RunResult
@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(planned, RunResult):
         unasked = "; it asks nothing any more" if args.answers or args.approve or args.deny else ""
         say(f"run `{planned.run}` has ended{unasked}; this is its recorded result")
+        if planned.message:
+            say(clean(planned.message))
         print_answer(planned, as_object=args.json)
         return planned.exit_code
     if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():

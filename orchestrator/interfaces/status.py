@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from orchestrator.runs.history import RunInfo
 
+MAX_ANSWER_CHARS = 2_000
+"""So much of an answer is shown; `--json` has the whole."""
+
 N_SHOWN = 20
 """Runs in the table that people read; `--json` has all."""
 
@@ -73,6 +76,9 @@ def _one(folder: Path, *, as_object: bool) -> int:
     )
     if info.message:
         show(clean(info.message))
+    if (answer := (result_of_run(folder) or {}).get("answer")) is not None:
+        shown = answer if isinstance(answer, str) else as_json(answer)
+        show(clean(shown if len(shown) <= MAX_ANSWER_CHARS else f"{shown[:MAX_ANSWER_CHARS]}…"))
     show(f"record: {clean(str(folder))}\n  orchestrate show {info.run}")
     if info.status in ("crashed", "interrupted", "error"):
         show(f"  orchestrate resume {info.run}")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from orchestrator.runs.budget import Ledger
 
+UNSAID = object()
+"""What a person says who leaves a question open: the run waits for another to answer it."""
+
 NeedKind = Literal["approval", "input", "model", "in_doubt"]
 
 FIRST_LOOK_S = 0.01
@@ -87,7 +90,9 @@ class Desk:
             return self._answers[need.id]
         if self._person is not None and need.kind != "model":
             async with self.working(), uncounted(), self._ledger.uncounted():
-                return await self._person(need)
+                answer = await self._person(need)
+            if answer is not UNSAID:
+                return answer
         self._open[need.id] = need
         self._n_changes += 1
         self._asked.set()

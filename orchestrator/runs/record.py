@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from orchestrator.values import CallOutcome
 
 
+ENDED = {"CancelledError": "it was ended with what called it"}
+"""What is said of errors that say nothing themselves."""
+
+
 async def on_record(
     parts: Parts,
     call: Call,
@@ -205,7 +209,7 @@ def _finish(
         call.id,
         outcome=outcome,
         value=recorded(value),
-        error=None if error is None else str(error) or type(error).__name__,
+        error=None if error is None else str(error) or ENDED.get(type(error).__name__, type(error).__name__),
         duration_s=duration_s,
         calls=call.spent.calls,
         tokens=call.spent.tokens,

@@ -252,8 +252,8 @@ def _apply(node: Node, event: Event) -> None:
     fields = event.fields
     match event.event:
         case "call_finished":
-            node.outcome = fields["outcome"]
             node.value = fields.get("value")
+            node.outcome = "denied" if node.kind == "approval" and node.value is False else fields["outcome"]
             node.message = fields.get("error") or ""
             node.printed = fields.get("printed", "")
             node.duration_s = fields.get("duration_s")

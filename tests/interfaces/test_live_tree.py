@@ -116,3 +116,15 @@ def test_what_was_typed_before_the_question_is_no_answer(
     seen, code = on_a_terminal([str(path)], clean_env, *steps)
     assert code == 1, seen
     assert "`adder.add` was not approved" in ESCAPES.sub("", seen)
+
+
+def test_end_of_input_at_a_question_leaves_it_open_and_an_unknown_word_is_asked_about_again(
+    clean_env: dict[str, str], workflow: Write
+) -> None:
+    path = workflow("FINAL(approve('Send it?'))")
+    question = b"allow it? [y/N] "
+    seen, code = on_a_terminal([str(path)], clean_env, (question, b"foo\n"), (question, b"\x04"))
+    assert "type y to allow it" in seen
+    assert code == 3
+    assert "--approve ID" in seen
+    assert on_a_terminal([str(path)], clean_env, (question, b"y\n"))[1] == 0
