@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.terminal import one_line
-from orchestrator.runs.call import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,4 +31,6 @@ def need_lines(run: str, needs: Sequence[Mapping[str, Any]], width: int) -> Iter
 def _said(need: Mapping[str, Any]) -> str:
     if need["kind"] != "in_doubt":
         return f"{need['kind']}: {need['prompt']}"
+    from orchestrator.runs.call import described  # here: who lists runs needs nothing that runs
+
     return f"in doubt: {need['function']}({described(need['arguments'] or {})})"
