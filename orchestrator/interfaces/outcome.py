@@ -102,27 +102,36 @@ def _unpriced(tree: Tree, planned: Plan) -> list[str]:
     return names
 
 
-def _before(result: RunResult) -> str:
-    """The attempts before the one that counts, with what became of them, as "`written` failed its checks, "."""
+def _became(result: RunResult) -> str:
+    """What became of the attempts, as "`written` failed its checks, answered by `rlm`"."""
+    is_last_good = result.status == "answered"
     said = []
-    for attempt in result.attempts[:-1]:
+    for attempt in result.attempts[:-1] if is_last_good else result.attempts:
         failed = any(not check.passed for check in attempt.checks)
-        said.append(f"`{attempt.strategy}` {'failed its checks' if failed else 'gave no answer'}, ")
-    return "".join(dict.fromkeys(said))
+        said.append(f"`{attempt.strategy}` {'failed its checks' if failed else 'gave no answer'}")
+    end = f"{result.status} by `{result.strategy}`" if is_last_good else result.status
+    return ", ".join([*dict.fromkeys(said), end])
+
+
+def _of_checks(result: RunResult) -> str:
+    """How many checks passed; of an answer that is none, whose it is."""
+    n_passed = sum(check.passed for check in result.checks)
+    passed = f"{n_passed} of {plural(len(result.checks), 'check')} passed"
+    owner = next((one.strategy for one in reversed(result.attempts) if one.checks == result.checks), None)
+    return passed if result.status == "answered" or owner is None else f"the answer of `{owner}`: {passed}"
 
 
 def _ending(result: RunResult, tree: Tree, unpriced: list[str]) -> str:
     from orchestrator.runs.results import usage_fields  # loaded by now: there was a run
 
-    by = f" by `{result.strategy}`" if result.strategy else ""
-    parts: list[str] = [f"{_before(result)}{result.status}{by}"]
+    parts: list[str] = [_became(result)]
     if result.checks:
-        n_passed = sum(check.passed for check in result.checks)
-        parts.append(f"{n_passed} of {plural(len(result.checks), 'check')} passed")
+        parts.append(_of_checks(result))
     cells = tree.root.cells if tree.root else []
     if failed := [str(cell.number) for cell in cells if cell.error]:
         named = ", ".join([*failed[:MAX_NAMED], *(["…"] if len(failed) > MAX_NAMED else [])])
-        parts.append(f"{len(failed)} of {plural(len(cells), 'cell')} failed ({named})")
+        which = f" ({named})" if len(result.attempts) < 2 else ""  # each attempt counts its cells from 1
+        parts.append(f"{len(failed)} of {plural(len(cells), 'cell')} failed{which}")
     calls = [node for node in tree.root.walk() if node.kind == "skill"] if tree.root else []
     n_failed = sum(node.outcome not in (None, *FINE) for node in calls)
     if calls or not result.usage.calls:

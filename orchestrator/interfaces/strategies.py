@@ -11,7 +11,6 @@ from orchestrator.interfaces.terminal import (
     as_json,
     clean,
     columns,
-    duration,
     money,
     one_line,
     plural,
@@ -23,7 +22,7 @@ from orchestrator.memory.experience import experience_of
 from orchestrator.memory.record import FORGOTTEN
 from orchestrator.memory.usage import UsageStore
 from orchestrator.strategies.choose import NAMES, document_of, ordered
-from orchestrator.strategies.learned import folder_of, is_learned, programs_of
+from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, programs_of
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
@@ -52,9 +51,12 @@ def run(args: argparse.Namespace) -> int:
             f"`orchestrate strategies {args.action}` needs the name of a strategy",
             hint="`orchestrate strategies` lists them",
         )
+    name = args.name
+    if _files(workspace, f"{PREFIX}{name}"):
+        name = f"{PREFIX}{name}"  # its hash alone
     if args.action == "show":
-        return _show(workspace, args.name)
-    return _forget(workspace, args.name, args.workflow)
+        return _show(workspace, name)
+    return _forget(workspace, name, args.workflow)
 
 
 def _list(workspace: Workspace, workflow: str | None, *, as_object: bool) -> int:
@@ -94,7 +96,7 @@ def _order(workspace: Workspace, workflow: str, experience: Experience) -> list[
 
 def _print(workflow: str, choices: list[Choice], experience: Experience) -> None:
     rows = [_row(choice, experience.row(workflow, choice.strategy)) for choice in choices]
-    header = [workflow, "TRIED", "PASSED", "COST EACH", "TIME EACH", "SCORE"]
+    header = [workflow, "TRIED", "PASSED", "TOKENS EACH", "COST EACH", "SCORE"]
     width = columns(sys.stdout)
     for line in table(header, rows, right=[1, 2, 3, 4, 5], width=width):
         show(line)
@@ -116,8 +118,8 @@ def _row(choice: Choice, row: Row) -> list[str]:
         choice.strategy,
         f"{row.tried:,}",
         f"{row.passed:,}" + (f" (+{row.unverified:,} unverified)" if row.unverified else ""),
+        f"{row.tokens / row.tried:,.0f}" if row.tried else "-",
         money(row.mean_usd) or "-",
-        duration(row.duration_s / row.tried) if row.tried else "-",
         f"{choice.score:.2f}" if choice.score is not None else "-",
     ]
 

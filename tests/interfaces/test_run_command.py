@@ -58,7 +58,7 @@ def test_failed_check_is_named_and_the_answer_still_printed(
     done = orchestrate(str(workflow("FINAL(1)", checks=[{"name": "is two", "expr": "answer == 2"}])))
     assert (done.stdout, done.returncode) == ("1\n", 1)
     assert "✗ check `is two` failed: " in done.stderr
-    assert "failed by `written` · 0 of 1 check passed" in done.stderr
+    assert "`written` failed its checks, failed · the answer of `written`: 0 of 1 check passed" in done.stderr
 
 
 def test_no_answer_says_why(orchestrate: Orchestrate, workflow: Write) -> None:
