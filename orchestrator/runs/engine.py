@@ -226,7 +226,7 @@ class Engine:
     async def _try_all(self, task: Task, tried: list[Tried], forced: str | None = None) -> None:
         """Try strategies until one passes; then, as often as the workflow allows, one of them again."""
         learning, models = self._parts.learning, task.server.rights.models
-        programs = learning.programs(task.workflow.name)
+        programs = learning.programs(task)
         names = candidates(task.workflow, forced, models.root, models.sub, programs)
         documents = {
             name: programs[name].document if name in programs else document_of(name) for name in names

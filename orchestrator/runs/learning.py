@@ -17,7 +17,7 @@ from orchestrator.runs.proof import Program, why_unproved
 from orchestrator.runs.story import story_of
 from orchestrator.strategies.advice import advice
 from orchestrator.strategies.choose import Choice, ordered
-from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, programs_of
+from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, program_of, programs_of
 from orchestrator.strategies.situation import shape_of, situation
 
 if TYPE_CHECKING:
@@ -68,10 +68,14 @@ class Learning:
         self._programs: dict[str, Mapping[str, learned.Program]] = {}
         self.news: list[str] = []  # what was learned, a sentence each
 
-    def programs(self, workflow: str) -> Mapping[str, learned.Program]:
-        """The learned programs of a workflow that may be tried."""
+    def programs(self, task: Task) -> Mapping[str, learned.Program]:
+        """The learned programs of a workflow that may be tried; of a run that goes on, as they were when it began."""
+        if (step := task.server.call.tape.next("chosen")) is not None:
+            told = step.event.fields.get("programs", {})
+            return {name: program_of(name, text) for name, text in told.items()}
         if not self._is_on:
             return {}
+        workflow = task.workflow.name
         if workflow not in self._programs:
             found, _ = programs_of(self._workspace, workflow)
             self._programs[workflow] = dict(list(found.items())[:MAX_PROGRAMS])
@@ -90,8 +94,10 @@ class Learning:
         choices = ordered(task.workflow.name, task.workflow.version, names, experience, here)
         said = advice(task.workflow.name, experience) if experience and "rlm" in names else ""
         chosen = Chosen(tuple(choices), here, said)
-        if len(names) > 1 and (experience is not None or any(map(is_learned, names))):
-            journal.append("chosen", call.id, **_fields(chosen))
+        learned_ones = {name: self.programs(task)[name].text for name in names if is_learned(name)}
+        if learned_ones or (experience is not None and len(names) > 1):
+            programs = {"programs": learned_ones} if learned_ones else {}
+            journal.append("chosen", call.id, **_fields(chosen), **programs)
         return chosen
 
     def record(

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.documents.strategy import load_strategy
+from orchestrator.documents.strategy import parse_strategy
 from orchestrator.errors import DocumentError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.documents.types import StrategyDocument
     from orchestrator.workspace import Workspace
 
@@ -29,6 +28,7 @@ class Program:
 
     name: str
     document: StrategyDocument
+    text: str  # the whole file
 
     @property
     def asks(self) -> bool:
@@ -39,6 +39,11 @@ class Program:
 def is_learned(name: str) -> bool:
     """Whether a strategy's name is that of a learned program."""
     return name.startswith(PREFIX)
+
+
+def program_of(name: str, text: str) -> Program:
+    """A program from the text of its file, wherever that is now. Raises DocumentError."""
+    return Program(name, parse_strategy(text, Path(f"{name.removeprefix(PREFIX)}.md")), text)
 
 
 def folder_of(workspace: Workspace, workflow: str) -> Path:
@@ -56,7 +61,8 @@ def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program]
     for path in sorted(folder.glob("[!.]*.md"), key=lambda path: (-path.stat().st_mtime, path.name)):
         name = f"{PREFIX}{path.stem}"
         try:
-            found[name] = Program(name, load_strategy(path))
+            text = path.read_text("utf-8")
+            found[name] = Program(name, parse_strategy(text, path), text)
         except (DocumentError, OSError, UnicodeDecodeError) as error:
             problems.append(f"`{path}` is no strategy, and is left out: {error}")
     return found, problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -232,3 +233,23 @@ def test_a_run_that_began_without_a_record_keeps_its_order_when_there_is_one(pla
     result = place.resume(asked.run, approve=(need["id"],))
     assert attempts(result) == [("written", "error"), ("rlm", "ok")]
     assert not any(event.event == "diverged" for event in place.events)
+
+
+def test_a_run_of_a_learned_program_is_resumed_and_replayed_though_its_file_is_gone(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (name,) = programs(place)
+    result = place.solve(head=CHECKED)
+    assert result.strategy == f"learned:{name}"
+    n = next(event.seq for event in place.events if event.event == "cell_started")
+    (place.root / f"memory/strategies/w/{name}.md").unlink()
+    _, differences = asyncio.run(app.rehearse(app.plan_replay(result.run, place.root)))
+    assert differences == []
+    place.cut(result.run, n + 1)
+    assert attempts(place.resume(result.run)) == [(f"learned:{name}", "ok")]
+
+
+def test_a_run_without_a_model_is_replayed(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    result = place.execute(app.plan(app.RunRequest(place.root / "w.md", workspace=place.root)))
+    _, differences = asyncio.run(app.rehearse(app.plan_replay(result.run, place.root)))
+    assert differences == []
