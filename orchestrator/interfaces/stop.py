@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import as_json, say, show
-from orchestrator.runs.history import find_run, list_runs, process_of
+from orchestrator.runs.history import find_run, list_runs, process_of, run_info
 from orchestrator.runs.journal import is_alive
 from orchestrator.workspace import existing_workspace
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if not alive:
         say(
             "nothing to stop: "
-            + ("no run goes on here" if args.all else f"`{folders[0].name}` does not go on")
+            + ("no run goes on here" if args.all else f"`{folders[0].name}` is {run_info(folders[0]).status}")
         )
     for name in left:
         say(f"error: `{name}` could not be stopped")

@@ -66,7 +66,7 @@ def test_a_stopped_run_is_gone_on_with(orchestrate: Orchestrate, detached: str, 
         0, f"stopped {detached}\n  orchestrate resume {detached}\n"
     )  # fmt: skip
     assert status(orchestrate, detached)["status"] == "interrupted"
-    assert "does not go on" in orchestrate("stop", detached).stderr
+    assert f"nothing to stop: `{detached}` is interrupted" in orchestrate("stop", detached).stderr
     (workspace / "go").touch()
     gone_on = orchestrate("resume", detached)
     assert (gone_on.stdout, gone_on.returncode) == ("went on\n", 0)
