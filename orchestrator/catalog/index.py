@@ -77,7 +77,7 @@ class Index:
             return
         whole = {"format": FORMAT, "code": _code(), "skills": self._kept}
         try:
-            _replace(self._file, json.dumps(whole, separators=(",", ":")))
+            put_in_place(self._file, json.dumps(whole, separators=(",", ":")))
         except OSError:
             return
 
@@ -115,12 +115,12 @@ def _code() -> str:
     return hashlib.sha256(repr((orchestrator.__version__, stamps)).encode()).hexdigest()
 
 
-def _replace(file: Path, text: str) -> None:
-    """Put `text` into `file` at once: a reader sees the old index or the new one. Not synced: it can be made again."""
+def put_in_place(file: Path, text: str) -> None:
+    """Put `text` into a cache's file at once: a reader sees the old one or the new one. Not synced: it can be made again."""
     import tempfile  # here: a start with a current index writes none
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".skills-index-", dir=file.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{file.stem}-", dir=file.parent)
     try:
         with open(handle, "w", encoding="ascii") as stream:
             stream.write(text)

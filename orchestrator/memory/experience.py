@@ -15,7 +15,7 @@ from orchestrator.errors import WorkspaceError
 from orchestrator.memory import files
 from orchestrator.memory.log import Place, is_at_end, read_on
 from orchestrator.memory.ranking import Ranked, Ranker
-from orchestrator.memory.record import FORGOTTEN, evidence, parsed
+from orchestrator.memory.record import FORGOTTEN, TAGS, evidence, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +121,7 @@ class Experience:
             del self.rows[oldest]
             self.ways.pop(oldest, None)
             self.situations.pop(oldest, None)
-        if way := record.get("tags"):
+        if (way := record.get("tags")) and TAGS.issuperset(way.split()):  # it goes into prompts
             ways = self.ways.setdefault(workflow, {})
             if way in ways or len(ways) < MAX_WAYS:
                 ways.setdefault(way, Row()).add(record)
@@ -143,6 +143,10 @@ class Experience:
         for name in names:
             self.ranker.add(name)
         return self.ranker.rank(situation, only=names)
+
+    def knows(self, names: Sequence[str]) -> bool:
+        """Whether one of these strategies was tried anywhere."""
+        return any(name in rows for rows in self.rows.values() for name in names)
 
     def row(self, workflow: str, strategy: str) -> Row:
         """The counts of one strategy in one workflow."""
@@ -220,7 +224,10 @@ def _read(path: Path) -> tuple[Experience, Place]:
         value = json.loads(path.read_bytes())
         if value["schema"] != SCHEMA:
             return Experience(), Place()
-        return Experience.from_dict(value), Place(value["offset"], value["mark"])
+        place = Place(value["offset"], value["mark"])
+        if type(place.offset) is not int or place.offset < 0 or not isinstance(place.mark, str):
+            return Experience(), Place()
+        return Experience.from_dict(value), place
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Experience(), Place()
 

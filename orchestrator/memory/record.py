@@ -55,6 +55,11 @@ SURROUNDINGS = UNDECIDED | {
 UNVERIFIED_WEIGHT = 0.2
 """What a success counts that no check has verified, beside one that checks have."""
 
+TAGS = frozenset(
+    {"peek", "grep", "chunk", "map", "map_reduce", "recurse", "verify", "direct", "skill", "code_only"}
+)
+"""What cells may be said to have done; `strategies.distilling.tags` says what each means."""
+
 FORGOTTEN = "forgotten"
 """`error_kind` of a line that takes back: what stands before it of the strategy, in the workflow if it names one, is not counted."""
 

@@ -99,8 +99,8 @@ class Checker:
         if not done.returncode:
             return ""
         end = (done.stderr or done.stdout).strip()[-500:]
-        if fault := surroundings.of_exit(done.returncode, end):
-            self._server.call.blame(fault)
+        if done.returncode in surroundings.EXIT_CODES:  # what a check says itself is its verdict
+            self._server.call.blame(surroundings.EXIT_CODES[done.returncode])
         return f"`{check.text}` exited with code {done.returncode}" + (f": {end}" if end else "")
 
     async def _skill(self, check: Check, answer: Any) -> str:

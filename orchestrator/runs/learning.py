@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError, WorkspaceError
@@ -13,6 +13,7 @@ from orchestrator.memory.experience import experience_of
 from orchestrator.memory.record import UNDECIDED
 from orchestrator.memory.suggestions import learn
 from orchestrator.runs.context import n_bytes
+from orchestrator.runs.prompting import task_text
 from orchestrator.runs.proof import Program, why_unproved
 from orchestrator.runs.story import story_of
 from orchestrator.strategies.advice import advice
@@ -176,7 +177,9 @@ class Learning:
         path = folder_of(self._workspace, task.workflow.name) / f"{name.removeprefix(rendering.PREFIX)}.md"
         if path.exists():
             return
-        program = Program(found.cells, task.variables(), story.calls, tried.answer)
+        through = frozenset(binding.of_context(task.workflow, task.inputs))
+        retold = partial(task_text, task.workflow)
+        program = Program(found.cells, task.variables(), story.calls, tried.answer, through, retold)
         try:
             why = await why_unproved(task.server, program)
         except OrchestratorError as error:

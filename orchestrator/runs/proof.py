@@ -11,6 +11,7 @@ part of its answer only; one that writes files or asks the network itself is ref
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,12 @@ from orchestrator.strategies.distilling.perturb import perturbed
 from orchestrator.values import Cell, Grants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.runs.calls import Server
 
 TIMEOUT_S = 20.0
-"""How long one cell may take that was quick before: its calls take no time here."""
+"""How long a whole proof may take: its calls take no time, and somebody waits for the answer."""
 
 MAX_VARIATIONS = 8
 
@@ -48,6 +49,8 @@ class Program:
     variables: Mapping[str, Any]
     calls: Sequence[Told]
     answer: Any
+    through_context: frozenset[str]  # inputs that only find the context
+    retold: Callable[[Mapping[str, Any]], str]  # the task's text with other inputs in it
 
 
 class Recital(Rehearsal):
@@ -81,16 +84,29 @@ PROOF = "proof"
 
 async def why_unproved(server: Server, program: Program) -> str:
     """Why the program can't be trusted; empty where it can."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await _why(server, program)
+    except TimeoutError:
+        return f"to prove it takes more than {TIMEOUT_S:.0f} seconds"
+
+
+async def _why(server: Server, program: Program) -> str:
     same = await _answer(server, program, program.variables, program.calls)
     if same is OTHER:
         return "run again on its own inputs, it makes other calls than before, or gives no answer"
     if not _equal(same, program.answer):
         return "run again on its own inputs, it gives another answer"
     given = {name: program.variables[name] for name in ("inputs", "context")}
-    others = _variations(given)
+    others = _variations(given, program.through_context)
     for other in others:
-        found = await _answer(server, program, {**program.variables, **other}, program.calls)
-        if found is OTHER or not _equal(found, program.answer):
+        given_now = {**program.variables, **other}
+        if "inputs" in other:
+            given_now["task"] = program.retold(other["inputs"])
+        found = await _answer(server, program, given_now, program.calls)
+        if found is OTHER or not _equal(
+            found, _echoed(program.answer, given["inputs"], other.get("inputs", {}))
+        ):
             return ""
     if others:
         return "it gives the same answer whatever its inputs are"
@@ -103,18 +119,42 @@ async def why_unproved(server: Server, program: Program) -> str:
     return "it depends on nothing that it is given"
 
 
-def _variations(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Other inputs and contexts; where the context is the inputs, both change alike."""
+def _variations(given: Mapping[str, Any], through_context: frozenset[str]) -> list[dict[str, Any]]:
+    """Other inputs; where there are none to vary, other contexts. Where the context is the inputs, both change alike.
+
+    Never inputs and context side by side: that a program hangs on one says nothing of the other. Inputs that only find
+    the context are not varied: the context that they would find is not here.
+    """
     inputs, context = given["inputs"], given["context"]
-    varied = [{"inputs": one} for one in perturbed(inputs)] if inputs else []
-    if isinstance(context, TextFile) or _has_files(context):
-        return varied[:MAX_VARIATIONS]  # a large text is not copied for a proof
-    if recorded(context) == recorded(inputs):
-        return [{**one, "context": one["inputs"]} for one in varied][:MAX_VARIATIONS]
-    of_context = [{"context": one["context"]} for one in perturbed({"context": context})] if context else []
-    both = [one for pair in zip(of_context, varied, strict=False) for one in pair]
-    n = min(len(of_context), len(varied))
-    return [*both, *of_context[n:], *varied[n:]][:MAX_VARIATIONS]
+    free = {name: one for name, one in (inputs or {}).items() if name not in through_context}
+    is_same = recorded(context) == recorded(inputs)
+    varied = [{"inputs": {**inputs, **one}} for one in perturbed(free)] if free else []
+    if is_same:
+        varied = [{**one, "context": one["inputs"]} for one in varied]
+    if not varied and context and not _has_files(context):  # a large text is not copied for a proof
+        varied = list(perturbed({"context": context}))
+    return varied[:MAX_VARIATIONS]
+
+
+def _echoed(answer: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+    """The run's answer as it would be if it only repeated the inputs: where an old text stands, the new one does."""
+    turned = [(old[name], new[name]) for name in old if name in new and old[name] != new[name]]
+    return _turned(recorded(answer), turned)
+
+
+def _turned(value: Any, turned: list[tuple[Any, Any]]) -> Any:
+    for old, new in turned:
+        if type(value) is type(old) and value == old:
+            return new
+    if isinstance(value, dict):
+        return {key: _turned(one, turned) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_turned(one, turned) for one in value]
+    if isinstance(value, str):
+        for old, new in turned:
+            if isinstance(old, str) and len(old) > 2:
+                value = value.replace(old, new)
+    return value
 
 
 def _has_files(value: Any) -> bool:
@@ -150,7 +190,7 @@ async def _answer(
         for number, source in enumerate(program.cells, 1):
             call.cell = number
             repeat = Repeat(f"{seed} {PROOF} {number}", [], lambda _: None)
-            within = parts.ledger.within(TIMEOUT_S)
+            within = parts.ledger.within(2 * TIMEOUT_S)  # the proof as a whole ends first
             done = await session.cell(Cell(number, source), proving, within, repeat=repeat)
             if done.failure is not None:
                 return OTHER

@@ -36,7 +36,7 @@ _BY_WORDS = (
 )
 """By what is said, as `strerror` (POSIX), `gai_strerror`, curl, shells and Node word it."""
 
-_EXIT_CODES = {126: "missing_binary", 127: "missing_binary"}
+EXIT_CODES = {126: "missing_binary", 127: "missing_binary"}
 """Of a shell: POSIX.1-2024, Shell Command Language, 2.8.2."""
 
 
@@ -49,7 +49,7 @@ def of_exception(name: str, message: str) -> str:
 
 def of_exit(code: int, said: str) -> str:
     """The same of a program's exit code and the end of what it said."""
-    return _EXIT_CODES.get(code) or of_words(said)
+    return EXIT_CODES.get(code) or of_words(said)
 
 
 def of_words(said: str) -> str:

@@ -115,7 +115,7 @@ def ordered(
     workflow: str, version: str, names: Sequence[str], experience: Experience | None, situation: Situation
 ) -> list[Choice]:
     """The strategies of a workflow as they are to be tried. `names` come in the order without a record."""
-    if experience is None or len(names) < 2:
+    if experience is None or len(names) < 2 or not experience.knows(names):
         return [Choice(name) for name in names]
     ranked = experience.rank(situation, names)
     found = {one.arm: Choice(one.arm, one.probability, one.score, one.why) for one in ranked}

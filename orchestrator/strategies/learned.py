@@ -58,7 +58,7 @@ def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program]
         return {}, []
     found: dict[str, Program] = {}
     problems: list[str] = []
-    for path in sorted(folder.glob("[!.]*.md"), key=lambda path: (-path.stat().st_mtime, path.name)):
+    for path in sorted(folder.glob("[!.]*.md"), key=_newest_first):
         name = f"{PREFIX}{path.stem}"
         try:
             text = path.read_text("utf-8")
@@ -66,3 +66,10 @@ def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program]
         except (DocumentError, OSError, UnicodeDecodeError) as error:
             problems.append(f"`{path}` is no strategy, and is left out: {error}")
     return found, problems
+
+
+def _newest_first(path: Path) -> tuple[float, str]:
+    try:
+        return -path.stat().st_mtime, path.name
+    except OSError:  # gone, or a link to nowhere: who reads it says so
+        return 0.0, path.name

@@ -253,3 +253,54 @@ def test_a_run_without_a_model_is_replayed(place):
     result = place.execute(app.plan(app.RunRequest(place.root / "w.md", workspace=place.root)))
     _, differences = asyncio.run(app.rehearse(app.plan_replay(result.run, place.root)))
     assert differences == []
+
+
+QUESTION = """
+inputs: {question: {type: string, default: "How many were cancelled in March?"}}
+context: ["log.txt"]
+skills: []
+checks: [{name: an answer, expr: "answer is not None"}]
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "q = inputs['question']\nassert q\nFINAL(len([l for l in context['log.txt'].splitlines() if l[:2] == '03']))",
+        "FINAL({'asked': inputs['question'], 'n': len([l for l in context['log.txt'].splitlines() if l[:2] == '03'])})",
+        "FINAL(f\"{len([l for l in context['log.txt'].splitlines() if l[:2] == '03'])}: {inputs['question']}\")",
+    ],
+)
+def test_a_program_that_only_looks_at_an_input_or_repeats_it_is_not_learned(place, source):
+    place.write("log.txt", "03 cancelled\n03 cancelled\n05 refunded\n")
+    result = place.solve(cell(source), head=QUESTION, body="Answer: {{question}}")
+    assert result.status == "answered"
+    assert programs(place) == []
+
+
+def test_a_program_that_hands_the_task_on_is_learned(place):
+    head = QUESTION.replace('context: ["log.txt"]\n', "")
+    place.solve(
+        cell("FINAL(llm_query(task))"), {"role": "sub", "reply": "2"}, head=head, body="Answer: {{question}}"
+    )
+    assert len(programs(place)) == 1
+
+
+def test_a_check_that_speaks_of_a_missing_program_in_its_own_words_is_a_verdict(place):
+    shell = "echo 'section Summary: not found' >&2; exit 1"
+    head = CHECKED.partition("checks:")[0] + f'checks: [{{name: right, shell: "{shell}"}}]\n'
+    place.solve(cell(COUNTS), head=head, strategy="rlm")
+    (line,) = place.usage()
+    assert (line["outcome"], line["error_kind"]) == ("error", "checks")
+
+
+def test_strategies_that_nobody_has_tried_keep_the_order_without_a_record(place):
+    place.run("FINAL(skills.maths.double(n=2)['n'])", head="skills: [maths]")
+    result = place.solve(cell(COUNTS), head=CHECKED)
+    assert attempts(result) == [("rlm", "ok")]
+
+
+def test_a_link_to_nowhere_among_the_programs_is_left_out(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (place.root / "memory/strategies/w/gone.md").symlink_to("/nowhere/gone.md")
+    assert place.solve(head=CHECKED).status == "answered"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator
+from orchestrator.catalog.index import put_in_place
 from orchestrator.memory.matching.index import SkillIndex, Subject, index_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def index_on_disk(workspace: Workspace, skills: Sequence[Skill]) -> SkillIndex:
     index = index_in_memory(skills)
     if workspace.skills.is_dir() or workspace.memory.is_dir():  # looking at skills makes no workspace
         fields = {name: getattr(index, name) for name in SkillIndex.__slots__}
-        _replace(file, json.dumps({"key": key, "index": fields}, separators=(",", ":")))
+        with suppress(OSError):  # without rights or room there is no cache
+            put_in_place(file, json.dumps({"key": key, "index": fields}, separators=(",", ":")))
     return index
 
 
@@ -61,20 +63,3 @@ def _key(skills: Sequence[Skill]) -> str:
     return hashlib.sha256(
         repr((orchestrator.__version__, code, named)).encode("utf-8", "replace")
     ).hexdigest()
-
-
-def _replace(file: Path, text: str) -> None:
-    """Put `text` into `file` at once; without rights or room for it there is no cache."""
-    import tempfile  # here: with a current index nothing is written
-
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".suggest-index-", dir=file.parent)
-    except OSError:
-        return
-    try:
-        with open(handle, "w", encoding="ascii") as stream:
-            stream.write(text)
-        os.replace(name, file)
-    except OSError:
-        os.unlink(name)

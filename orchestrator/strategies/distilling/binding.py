@@ -41,13 +41,16 @@ def _ignored(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any]
     uses = set(distilled.uses)
     if "inputs" in uses or "task" in uses:
         return []
-    of_context = {name for name in inputs for pattern in workflow.context if _stands_in(name, pattern)}
+    through = of_context(workflow, inputs)
     if not workflow.context:
-        of_context = (
-            {"context"} if "context" in inputs else set(inputs)
-        )  # `context` is that input, or all of them
-    through_context = of_context if "context" in uses else set()
+        through = {"context"} if "context" in inputs else set(inputs)  # what `context` then is
+    through_context = through if "context" in uses else set()
     return [name for name in inputs if f"inputs.{name}" not in uses and name not in through_context]
+
+
+def of_context(workflow: Workflow, inputs: Mapping[str, Any]) -> set[str]:
+    """The inputs that the workflow's context is found by."""
+    return {name for name in inputs for pattern in workflow.context if _stands_in(name, pattern)}
 
 
 def _stands_in(name: str, pattern: str) -> bool:
