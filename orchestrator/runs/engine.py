@@ -242,10 +242,22 @@ class Engine:
         chosen = learning.choose(task, fitting)
         order = [choice.strategy for choice in chosen.choices]
         again = "rlm" if "rlm" in order else order[-1]  # who sees what failed may do it otherwise
+        cut: dict[str, BudgetExhausted] = {}
         for name in [*order, *[again] * task.workflow.max_retries]:
-            if await self._tried_one(task, Way(name, documents[name], chosen), tried):
+            if name in cut:
+                continue  # one root has had all its turns: another would cost as much again
+            try:
+                passed = await self._tried_one(task, Way(name, documents[name], chosen), tried)
+            except BudgetExhausted as error:
+                if not _gives_way(task, error):
+                    raise
+                cut[name] = error
+                continue
+            if passed:
                 await learning.after(task, tried[-1], chosen)
                 return
+        if cut:
+            raise next(iter(cut.values()))
 
     def _misfit(self, task: Task, document: StrategyDocument | None) -> str | None:
         """Why a strategy with a document does not apply; None when it does."""
@@ -272,7 +284,8 @@ class Engine:
             outcome, error_kind = results.cut_short(error, self._parts.ledger)
             ended = AttemptValue(way.name, outcome, usage=attempt.usage, message=str(error))
             tried.append(results.Tried(ended, answer=attempt.partial))
-            learning.record(task, ended, error_kind, way.chosen, attempt.tokens)
+            if not is_told or tape.ran_out:
+                learning.record(task, ended, error_kind, way.chosen, attempt.tokens)
             raise
         finally:
             if task.server.call.kind == "root" and attempt.partial is not None:
@@ -349,3 +362,8 @@ class Engine:
                 result, status="error", message=f"{error}\nhint: {error.hint}", exit_code=error.exit_code
             )
         return result
+
+
+def _gives_way(task: Task, error: BudgetExhausted) -> bool:
+    """Whether another strategy may be tried: a root has used up what is its own, and checks will tell of the next."""
+    return error.limit in ("iterations", "errors") and bool(task.workflow.checks)

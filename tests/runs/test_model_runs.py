@@ -119,6 +119,40 @@ def test_turns_end_at_the_limit_of_iterations_and_the_last_one_is_told(place):
     assert "This is the last turn" not in shown[1]
 
 
+JUDGED = "strategies: [rlm, direct]\nchecks: [{name: is seven, expr: \"answer == '7'\"}]\nretry: {max: 2}\n"
+
+
+def test_a_root_that_never_answers_gives_way_where_checks_can_tell_of_the_next(place):
+    script = [{"role": "root", **cell("print(1)"), "times": 0}, {"role": "sub", "reply": "7"}]
+    result = place.solve(*script, head=JUDGED + "budget: {iterations: 3}")
+    assert [(one.strategy, one.outcome) for one in result.attempts] == [("rlm", "budget"), ("direct", "ok")]
+    assert (result.status, result.answer, result.usage.calls) == ("answered", "7", 4)
+    assert [line["outcome"] for line in place.usage() if line["strategy"]] == ["budget", "ok"]
+
+
+def test_a_run_whose_last_strategy_fails_too_says_which_limit_it_met_and_retries_no_root(place):
+    script = [{"role": "root", **cell("1 / 0"), "times": 0}, {"role": "sub", "reply": "8", "times": 0}]
+    result = place.solve(*script, head=JUDGED + "budget: {errors: 2}")
+    assert [(one.strategy, one.outcome) for one in result.attempts] == [
+        ("rlm", "budget"),
+        ("direct", "error"),
+    ]
+    assert (result.status, result.exit_code, result.answer) == ("budget", 4, "8")
+    assert "`errors` is at 2 of 2" in result.message
+
+
+def test_a_resumed_run_knows_which_root_gave_way(place):
+    script = [{"role": "root", **cell("print(1)"), "times": 0}, {"role": "sub", "reply": "7"}]
+    result = place.solve(*script, head=JUDGED + "budget: {iterations: 3}")
+    events = place.journal(result.run).read_text().splitlines()
+    place.cut(result.run, next(n for n, line in enumerate(events) if '"check"' in line))
+    again = place.resume()
+    assert (again.status, again.answer, again.usage.calls) == ("answered", "7", 4)
+    assert [(one.strategy, one.outcome) for one in again.attempts] == [("rlm", "budget"), ("direct", "ok")]
+    outcomes = [line["outcome"] for line in place.usage()]
+    assert outcomes == ["budget", "ok", "ok"]  # the second, made before the cut, is made once more
+
+
 def test_an_answer_of_the_wrong_form_is_handed_back_to_its_model(place):
     result = place.solve(
         cell("FINAL('forty')"),
