@@ -5,8 +5,9 @@ Nothing can be written, and there is no network. On the run's own inputs it has 
 to another answer or to a call that the run did not make. A program that gives the same answer whatever it is
 given has its answer written into it.
 
-Covered: what depends on no input, no context and no result of a call. Not covered: a program that depends on them in a
-part of its answer only; one that writes files or asks the network itself is refused unseen.
+Covered: what depends on no input, no context and no result of a call, or not on a question (an input of several words)
+that it is asked. Not covered: a program that depends on them in a part of its answer only; one that writes files or
+asks the network itself is refused unseen.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from orchestrator.runs.past import Claims, Past, Told, canonical
 from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.runs.repl import seed_of
 from orchestrator.runs.table import skill_table
+from orchestrator.strategies.distilling.binding import is_free_text
 from orchestrator.strategies.distilling.perturb import perturbed
 from orchestrator.values import Cell, Grants
 
@@ -99,17 +101,8 @@ async def _why(server: Server, program: Program) -> str:
         return "run again on its own inputs, it gives another answer"
     given = {name: program.variables[name] for name in ("inputs", "context")}
     others = _variations(given, program.through_context)
-    for other in others:
-        given_now = {**program.variables, **other}
-        if "inputs" in other:
-            given_now["task"] = program.retold(other["inputs"])
-        found = await _answer(server, program, given_now, program.calls)
-        if found is OTHER or not _equal(
-            found, _echoed(program.answer, given["inputs"], other.get("inputs", {}))
-        ):
-            return ""
     if others:
-        return "it gives the same answer whatever its inputs are"
+        return await _why_not_other(server, program, given["inputs"], others)
     changed = [_changed(one) for one in program.calls]
     if any(one is not None for one in changed):
         calls = [new or one for new, one in zip(changed, program.calls, strict=True)]
@@ -117,6 +110,35 @@ async def _why(server: Server, program: Program) -> str:
         if found is OTHER or not _equal(found, program.answer):
             return ""
     return "it depends on nothing that it is given"
+
+
+async def _why_not_other(
+    server: Server, program: Program, inputs: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+) -> str:
+    """Why what it is given does not matter enough; empty where its answer follows, and each question it is asked."""
+    depends = False
+    unheard = {name for name in _changed_names(inputs, others) if is_free_text(inputs[name])}
+    for other in others:
+        changed = _changed_names(inputs, [other])
+        if depends and not changed & unheard:
+            continue
+        given_now = {**program.variables, **other}
+        if "inputs" in other:
+            given_now["task"] = program.retold(other["inputs"])
+        found = await _answer(server, program, given_now, program.calls)
+        if found is OTHER or not _equal(found, program.answer):
+            unheard -= changed
+        if found is OTHER or not _equal(found, _echoed(program.answer, inputs, other.get("inputs", {}))):
+            depends = True
+        if depends and not unheard:
+            return ""
+    if not depends:
+        return "it gives the same answer whatever its inputs are"
+    return f"it gives the same answer whatever the input `{min(unheard)}` is"
+
+
+def _changed_names(inputs: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {name for other in others for name, one in other.get("inputs", {}).items() if one != inputs[name]}
 
 
 def _variations(given: Mapping[str, Any], through_context: frozenset[str]) -> list[dict[str, Any]]:

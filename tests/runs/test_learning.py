@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -276,6 +277,37 @@ def test_a_program_that_only_looks_at_an_input_or_repeats_it_is_not_learned(plac
     result = place.solve(cell(source), head=QUESTION, body="Answer: {{question}}")
     assert result.status == "answered"
     assert programs(place) == []
+
+
+def test_a_program_that_searches_for_a_word_of_its_question_and_passes_it_on_is_not_learned(place):
+    place.write("log.txt", "03 cancelled\n03 cancelled\n05 refunded\n")
+    source = """
+    found = [l for l in context['log.txt'].splitlines() if 'cancelled' in l]
+    FINAL(llm_query(inputs['question'] + '\\n'.join(found)))
+    """
+    result = place.solve(cell(textwrap.dedent(source)), {"role": "sub", "reply": "2"}, head=QUESTION)
+    assert programs(place) == []
+    (said,) = result.learned
+    assert "`cancelled` (cell 1, line 1) is made of words of the input `question`" in said
+
+
+def test_a_field_named_as_in_the_question_is_no_word_of_it(place):
+    head = QUESTION.replace('context: ["log.txt"]\n', "")
+    source = "FINAL({'cancelled': llm_query(inputs['question'])})"
+    place.solve(cell(source), {"role": "sub", "reply": "2"}, head=head)
+    assert len(programs(place)) == 1
+
+
+def test_each_question_that_a_program_is_asked_has_to_matter(place):
+    head = """
+    inputs: {question: {type: string, default: "How many of them?"}, word: {type: string, default: two}}
+    context: ["notes/*.md", "notes/*.txt"]
+    skills: []
+    checks: [{name: a number, expr: "isinstance(answer, int)"}]
+    """
+    result = place.solve(cell("asked = inputs['question']\nassert asked\n" + COUNTS), head=head)
+    assert programs(place) == []
+    assert "the same answer whatever the input `question` is" in result.learned[0]
 
 
 def test_a_program_that_hands_the_task_on_is_learned(place):

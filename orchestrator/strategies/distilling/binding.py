@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.memory.matching.terms import terms
-from orchestrator.strategies.distilling.copied import literals
+from orchestrator.strategies.distilling.copied import literals, searched
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MAX_WORDS = 12
 """A longer literal is a prompt: that it shares words with an input says little, what it is sent with says more."""
 
+MIN_CHARS = 4
+"""A shorter single word may stand in a question and in a program by chance."""
+
 _WORD = re.compile(r"\w+")
 
 
@@ -29,11 +32,17 @@ def why_bound(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any
     if ignored := _ignored(distilled, workflow, inputs):
         names = ", ".join(f"`{name}`" for name in ignored)
         return f"it does not read the input{'s' * (len(ignored) > 1)} {names}"
+    told = set(terms(f"{workflow.description}\n{workflow.body}"))
     for name, value in inputs.items():
-        if isinstance(value, str) and len(value.split()) > 1:
-            for cell, line, text in _taken(distilled.cells, value):
+        if is_free_text(value):
+            for cell, line, text in [*_taken(distilled.cells, value), *_sought(distilled.cells, value, told)]:
                 return f"`{text:.60}` (cell {cell}, line {line}) is made of words of the input `{name}`"
     return ""
+
+
+def is_free_text(value: Any) -> bool:
+    """Whether an input is a text of several words, such as a question."""
+    return isinstance(value, str) and len(value.split()) > 1
 
 
 def _ignored(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
@@ -65,6 +74,17 @@ def _taken(cells: Sequence[str], value: str) -> list[tuple[int, int, str]]:
         for number, source in enumerate(cells, 1)
         for line, text in literals(source)
         if isinstance(text, str) and _is_made_of(text, asked)
+    ]
+
+
+def _sought(cells: Sequence[str], value: str, told: Collection[str]) -> list[tuple[int, int, str]]:
+    """Single words that stand in an input and not in the workflow, and are no names of fields: what is searched for."""
+    asked = set(terms(value)) - set(told)
+    return [
+        (number, line, text)
+        for number, source in enumerate(cells, 1)
+        for line, text in searched(source)
+        if len(words := _WORD.findall(text)) == 1 and len(words[0]) >= MIN_CHARS and set(terms(text)) <= asked
     ]
 
 

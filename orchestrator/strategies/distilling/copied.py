@@ -133,6 +133,25 @@ def literals(source: str) -> Iterator[tuple[int, str | int | float]]:
             yield node.lineno, node.value
 
 
+def searched(source: str) -> Iterator[tuple[int, str]]:
+    """The texts of a cell that are no names of fields, with their lines: not `{"text": ...}`, `x["text"]`, `x.get("text")`."""
+    tree = parsed(source) or ast.Module([], [])
+    names: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            names.update(id(key) for key in node.keys)
+        elif isinstance(node, ast.Subscript):
+            names.add(id(node.slice))
+        elif isinstance(node, ast.Call) and node.args and getattr(node.func, "attr", "") in _BY_NAME:
+            names.add(id(node.args[0]))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in names:
+            yield node.lineno, node.value
+
+
+_BY_NAME = {"get", "pop", "setdefault", "itemgetter", "attrgetter"}
+
+
 def texts_in(value: Any) -> Iterator[str]:
     """Every text and number in a JSON value, as texts, keys included."""
     if isinstance(value, dict):
