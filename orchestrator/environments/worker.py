@@ -74,6 +74,7 @@ import traceback
 import types
 from collections import deque
 from functools import partial
+from importlib import machinery
 from importlib import util as importlib_util
 from itertools import count
 from time import asctime as _asctime
@@ -1564,11 +1565,33 @@ class Functions:
         return function
 
 
+class _FromSource(machinery.SourceFileLoader):
+    """Compiles what can be read.
+
+    A `.pyc` in `__pycache__` is no part of a skill's version, nobody reads it, and it may say to be loaded whatever
+    the source says (PEP 552, "unchecked").
+    """
+
+    def path_stats(self, path: Any) -> Any:
+        """Raises OSError: then the loader looks for no compiled form."""
+        raise OSError(errno.ENOENT, "a skill's source is compiled", path)
+
+
+def _in_folder(folder: str, path: str) -> machinery.FileFinder:
+    """A finder of what lies in a skill's folder, for `sys.path_hooks`."""
+    if not os.path.isdir(path) or (path != folder and not path.startswith(folder + os.sep)):
+        raise ImportError(path)
+    native = (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES)
+    return machinery.FileFinder(path, native, (_FromSource, machinery.SOURCE_SUFFIXES))
+
+
 def _load(file: str, folder: str) -> types.ModuleType:
+    sys.path_hooks.insert(0, partial(_in_folder, folder))
+    sys.path_importer_cache.pop(folder, None)
     sys.path.insert(0, folder)
     name = f"skill_{re.sub(r'[^0-9A-Za-z_]', '_', os.path.basename(file)[:-3])}"
-    spec = importlib_util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    spec = importlib_util.spec_from_file_location(name, file, loader=_FromSource(name, file))
+    if not file.endswith(".py") or spec is None or spec.loader is None:
         raise ImportError(f"`{file}` is no Python file")
     module = importlib_util.module_from_spec(spec)
     sys.modules[name] = module

@@ -52,6 +52,32 @@ INTERPRETERS = {
 }
 
 
+LAUNCHER = """
+import os, sys
+from importlib import machinery
+folder, __file__ = sys.argv[1:3]
+class FromSource(machinery.SourceFileLoader):
+    def path_stats(self, path):
+        raise OSError(path)
+def in_folder(path):
+    if not os.path.isdir(path) or path != folder and not path.startswith(folder + os.sep):
+        raise ImportError(path)
+    native = machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES
+    return machinery.FileFinder(path, native, (FromSource, machinery.SOURCE_SUFFIXES))
+sys.path_hooks.insert(0, in_folder)
+sys.path[0] = os.path.dirname(__file__)
+sys.argv[:] = sys.argv[2:]
+with open(__file__, "rb") as source:
+    code = compile(source.read(), __file__, "exec")
+exec(code)
+"""
+"""Starts a Python script as naming it does, but loads nothing compiled from the skill's folder.
+
+A `.pyc` in `__pycache__` is no part of a skill's version and may say to be loaded whatever the source says (PEP 552,
+"unchecked"). `-X pycache_prefix` would do too, and compile the standard library at each start (0.25 s).
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A script of a skill, to be run once."""
@@ -235,6 +261,8 @@ def _command(skill: Skill, script: str) -> list[str]:
             error_kind="missing_binary",
             hint=f"install `{names[0]}`; `orchestrate doctor` says what is found",
         )
+    if program == sys.executable:
+        return [program, "-c", LAUNCHER, str(skill.folder), str(path)]
     return [program, str(path)]
 
 

@@ -1,5 +1,7 @@
 import asyncio
+import py_compile
 import re
+import sys
 
 import pytest
 
@@ -508,3 +510,24 @@ def later() -> dict:
     threading.Timer(0.1, os._exit, (3,)).start()
     return {}
 """
+
+
+@pytest.mark.parametrize(
+    "call", ["skills.plant.speak()", "skills.plant.run('tool.py')"], ids=["function", "script"]
+)
+def test_compiled_code_that_says_other_than_its_source_is_not_loaded(place, call):
+    folder = place.write("skills/plant/SKILL.md", "---\nname: plant\ndescription: Speak.\n---\n").parent
+    place.write("skills/plant/helper.py", "WORD = 'what was read'\n")
+    place.write("skills/plant/s.py", "import helper\n\ndef speak():\n    return helper.WORD\n")
+    place.write("skills/plant/tool.py", "import helper\n\nprint(helper.WORD)\n")
+    place.write(
+        "skills/plant/manifest.yaml",
+        "schema: orchestrate.skill/1\nfunctions:\n  speak: {description: Speak., entry: {python: 's.py:speak'}}\n",
+    )
+    hidden = place.write("hidden.py", "WORD = 'what nobody read'\n")
+    compiled = folder / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
+    compiled.parent.mkdir()
+    py_compile.compile(
+        str(hidden), str(compiled), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    assert place.run(f"FINAL({call}.strip())", head="skills: [plant]").answer == "what was read"
