@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from orchestrator.backends import Backends, prepare_models, unheard_of
 from orchestrator.catalog.discover import discover, load_skills
+from orchestrator.catalog.trust import read_lock
 from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow, parse_workflow
 from orchestrator.errors import DocumentError, InputError, ModelUnavailable, UsageError
@@ -23,13 +24,14 @@ from orchestrator.runs.history import end_of_run, find_run
 from orchestrator.runs.inputs import missing_inputs, read_inputs
 from orchestrator.runs.permissions import located
 from orchestrator.runs.plan import Plan
+from orchestrator.runs.vouching import stand_ins, vouched
 from orchestrator.strategies.choose import NAMES, candidates
 from orchestrator.strategies.learned import programs_of
 from orchestrator.values import Limits, Problem, RunResult
 from orchestrator.workspace import bundled, existing_workspace, workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Workflow
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.journal import Event
     from orchestrator.runs.rehearsal import Difference
     from orchestrator.runs.resuming import Record
+    from orchestrator.runs.vouching import Vouching
     from orchestrator.workspace import Workspace
 
 __all__ = [
@@ -84,6 +87,7 @@ class RunRequest:
     budget: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     accepts_prices: bool = False
+    vouching: Vouching = "program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class ResumeRequest:
     approve: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     accepts_prices: bool = False
+    vouching: Vouching = "program"
 
 
 async def arun(
@@ -181,7 +186,9 @@ def plan_resume(request: ResumeRequest) -> Plan | RunResult:
     by_asker = Backends(workspace).approves_by_asker
     answers = checked_answers(record, request.answers, request.approve, request.deny, by_asker=by_asker)
     record.answers |= answers
-    planned = _planned_again(record, workspace, folder.name, accepts_prices=request.accepts_prices)
+    planned = _planned_again(
+        record, workspace, folder.name, accepts_prices=request.accepts_prices, vouching=request.vouching
+    )
     return replace(planned, answers=answers, warnings=(*planned.warnings, *_changes(record.header, planned)))
 
 
@@ -212,7 +219,14 @@ async def rehearse(planned: Plan) -> tuple[RunResult, list[Difference]]:
         return result, parts.journal.differences
 
 
-def _planned_again(record: Record, workspace: Workspace, run: str, *, accepts_prices: bool = False) -> Plan:
+def _planned_again(
+    record: Record,
+    workspace: Workspace,
+    run: str,
+    *,
+    accepts_prices: bool = False,
+    vouching: Vouching = "program",
+) -> Plan:
     """The plan of a run that has a record."""
     header = record.header
     workflow = parse_workflow(header["source"], Path(header["path"]))
@@ -220,7 +234,7 @@ def _planned_again(record: Record, workspace: Workspace, run: str, *, accepts_pr
     again = RunRequest(
         workflow.path, record.inputs, model=names["root"], sub_model=names["sub"],
         strategy=header["strategy"], environment=header["environment"], budget=header["budget"],
-        accepts_prices=accepts_prices or header["accepts_prices"],
+        accepts_prices=accepts_prices or header["accepts_prices"], vouching=vouching,
     )  # fmt: skip
     return replace(_planned(again, workflow, workspace, run), resumes=True)
 
@@ -264,13 +278,19 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
         read_inputs(workflow, request.inputs, request.typed)  # names those that are missing too
         raise
     inputs = located(workflow.inputs, given, workspace.root, Path.cwd())
+    trust = vouched(workflow, catalog, workspace, request.vouching)
     return Plan(
         run=run,
         workflow=workflow,
         workspace=workspace,
         inputs=inputs,
-        known=catalog.skills,
-        skills=catalog.select(workflow.skills)[0],
+        known=stand_ins(catalog.skills, trust.barred),
+        skills=stand_ins(catalog.select(workflow.skills)[0], trust.barred),
+        lock=trust.lock,
+        barred=trust.barred,
+        trusts=trust.trusts,
+        vouched="yes" if request.vouching == "yes" else "program",
+        distrusted=trust.distrusted,
         limits=limits_with(workflow.limits, request.budget),
         environment=request.environment or DEFAULT_ENVIRONMENT,
         strategies=strategies,
@@ -289,6 +309,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
             *problems,
             *(_unmatched(workflow, inputs, workspace) if not missing else ()),
             *(Problem(str(workflow.path), 0, said, severity="warning") for said in broken),
+            *_left_out(workflow, trust.barred),
             *reach.warnings,
             *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),
@@ -300,6 +321,16 @@ def _unmatched(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspa
     for pattern in workflow.context:
         if unmatched(pattern, inputs, workspace):
             yield Problem(str(workflow.path), 0, f"`context: {pattern}` fits no file", severity="warning")
+
+
+def _left_out(workflow: Workflow, barred: Sequence[str]) -> Iterator[Problem]:
+    """A warning of the skills that a workflow does not get, since nobody trusts them."""
+    if barred:
+        names = ", ".join(f"`{name}`" for name in barred[:5])
+        more = f" and {len(barred) - 5} more" if len(barred) > 5 else ""
+        said = f"left out, since they are not trusted: {names}{more}"
+        hint = "`orchestrate skills trust NAME` after a look at them"
+        yield Problem(str(workflow.path), 0, said, hint, "warning")
 
 
 def run_id(now: datetime) -> str:
@@ -327,9 +358,14 @@ async def execute(
     """
     # Imported here, so that planning, checking and listing need no workers.
     from orchestrator.runs.engine import Engine
-    from orchestrator.runs.opening import begun, open_parts
+    from orchestrator.runs.opening import begun, open_parts, refused
     from orchestrator.runs.results import result_of
+    from orchestrator.runs.trusting import trust
 
+    if planned.distrusted:
+        return refused(planned, _header(planned, ()), listen=listen)
+    if planned.trusts:
+        trust(planned.workspace, planned.trusts, planned.vouched)
     if planned.missing:
         return begun(planned, _header(planned, ()), listen=listen)
     environment = environment_factory(planned.environment)()
@@ -358,7 +394,8 @@ def try_examples(workspace: Workspace, name: str, environment: str | None = None
         )
     factory = environment_factory(environment or DEFAULT_ENVIRONMENT)
     reach = Backends(workspace)
-    return asyncio.run(run_examples(skill, catalog.skills, factory(), reach.usual, reach.reach))
+    lock = read_lock(workspace)
+    return asyncio.run(run_examples(skill, catalog.skills, factory(), reach.usual, reach.reach, lock))
 
 
 def open_catalog(workspace: Workspace) -> Catalog:

@@ -57,6 +57,11 @@ class Workspace:
         return self.root / "orchestrate.toml"
 
     @property
+    def lock(self) -> Path:
+        """The file that says which skills are trusted."""
+        return self.root / "skills.lock"
+
+    @property
     def usage_log(self) -> Path:
         """The usage record: one JSON object a line."""
         return self.memory / "usage.jsonl"

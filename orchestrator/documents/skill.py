@@ -54,18 +54,27 @@ def load_skill(skill_md: Path, source: str = "folder") -> Skill:
 
 
 def folder_version(folder: Path) -> str:
-    """A sha256 over the relative paths and contents of a folder's files, in an order that no host changes.
-
-    Left out: `.git`, `__pycache__`, links that leave the folder. A link that stays counts by where it points.
-    """
+    """A sha256 over the relative paths and contents of a folder's files, in an order that no host changes."""
     total = hashlib.sha256()
-    for path in _files(folder):
-        relative = path.relative_to(folder).as_posix()
-        total.update(os.fsencode(relative) + b"\0" + _content_digest(path, folder) + b"\0")
+    for path, digest in file_digests(folder).items():
+        total.update(os.fsencode(path) + b"\0" + os.fsencode(digest) + b"\0")
     return total.hexdigest()
 
 
-def _files(folder: Path) -> list[Path]:
+def file_digests(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a skill, by its path from the folder, with `/`, in order.
+
+    Of a link that stays in the folder, where it points (`link helper.py`); UNREADABLE of what can't be read. Left out:
+    `.git`, `__pycache__`, links that leave the folder.
+    """
+    return {path.relative_to(folder).as_posix(): _digest(path, folder) for path in folder_files(folder)}
+
+
+UNREADABLE = "unreadable"
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """What a skill's version covers, in order."""
     files: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]
@@ -84,14 +93,14 @@ def _counts(path: Path, folder: Path) -> bool:
         return False
 
 
-def _content_digest(path: Path, folder: Path) -> bytes:
+def _digest(path: Path, folder: Path) -> str:
     try:
         if path.is_symlink():
-            return b"link " + os.fsencode(os.path.relpath(path.resolve(), folder.resolve()))
+            return "link " + os.path.relpath(path.resolve(), folder.resolve())
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return b"unreadable"
+        return UNREADABLE
 
 
 def _name(fields: dict[str, Any], folder: Path, found: Findings) -> str:

@@ -116,6 +116,9 @@ def _in_workspace(parser: Parser, *, json: bool = True) -> None:
         parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
+ACCEPTED = "accept the price of many model calls at once, and the workspace's own skills as they are"
+
+
 def _add_run(commands: Commands[Parser]) -> None:
     run = _command(commands, "run", "run", "run a workflow and print its answer")
     run.add_argument(
@@ -148,7 +151,12 @@ def _add_run(commands: Commands[Parser]) -> None:
     run.add_argument(
         "--environment", metavar="E", help="where cells and skills run (see `orchestrate doctor`)"
     )
-    run.add_argument("--yes", action="store_true", help="accept the price of many model calls at once")
+    run.add_argument("--yes", action="store_true", help=ACCEPTED)
+    run.add_argument(
+        "--frozen",
+        action="store_true",
+        help="ask nobody about trust and add nothing to skills.lock, as in CI",
+    )
     run.add_argument(
         "--detach", action="store_true", help="print the run's id and let it go on apart from this process"
     )
@@ -165,14 +173,16 @@ def _add_documents(commands: Commands[Parser]) -> None:
     check.add_argument("--strict", action="store_true", help="treat warnings as errors")
     _in_workspace(check, json=False)
     skills = _command(
-        commands, "skills", "skills", "list the skills that workflows can call, show or test one"
+        commands, "skills", "skills", "list the skills that workflows can call; show, test or trust one"
     )
     skills.add_argument(
-        "action", nargs="?", default="list", metavar="list|show|test", help="what to do (list)"
+        "action", nargs="?", default="list", metavar="list|show|test|trust", help="what to do (list)"
     )
     skills.add_argument(
-        "names", nargs="*", metavar="NAME", help="of skills to show or to test (all that have examples)"
+        "names", nargs="*", metavar="NAME", help="of skills; without one, `test` takes all that have examples"
     )
+    skills.add_argument("--yes", action="store_true", help="trust without a question, whatever was found")
+    skills.add_argument("--revoke", action="store_true", help="of `trust`: trust them no more")
     _in_workspace(skills)
     suggest = _command(
         commands,
@@ -202,7 +212,7 @@ def _add_again(commands: Commands[Parser]) -> None:
     resume.add_argument(
         "--deny", metavar="ID", nargs="+", action="extend", default=[], help="do not agree to it"
     )
-    resume.add_argument("--yes", action="store_true", help="accept the price of many model calls at once")
+    resume.add_argument("--yes", action="store_true", help=ACCEPTED)
     _in_workspace(resume)
     replay = _command(
         commands,

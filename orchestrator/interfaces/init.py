@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.discover import load_skills
+from orchestrator.documents.skill import file_digests
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import clean, show
-from orchestrator.workspace import expanded_path
+from orchestrator.runs.trusting import trust
+from orchestrator.workspace import Workspace, expanded_path
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
 TEMPLATE = Path(__file__).parent / "first_workspace"
+SKILL = "skills/word-count"
 WORKFLOW = "workflows/count-words.md"
 
 
@@ -25,9 +29,19 @@ def run(args: argparse.Namespace) -> int:
     for target, content in _files(folder):
         made = _made(target, content)
         show(f"{'made' if made else 'kept'}  {clean(str(target))}")
+    _trust_own(Workspace(folder.resolve()))
     here = folder.resolve() == Path.cwd()
     show(f"\nnext: {'' if here else f'cd {clean(str(folder))} && '}orchestrate {WORKFLOW}")
     return 0
+
+
+def _trust_own(workspace: Workspace) -> None:
+    """Put the skill that was just made on the lock, where it is as we make it: somebody may have put another there."""
+    name = SKILL.rpartition("/")[2]
+    skill = next((one for one in load_skills(workspace.skills) if one.name == name), None)
+    if skill is not None and file_digests(skill.folder) == file_digests(TEMPLATE / SKILL):
+        trust(workspace, [skill], "person")
+        show(f"trusts `{name}`, see skills.lock")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:

@@ -13,6 +13,7 @@ from orchestrator.interfaces.given import read_object
 from orchestrator.interfaces.outcome import print_answer, say_warnings
 from orchestrator.interfaces.running import run_planned
 from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.interfaces.trusting import asked_trust
 from orchestrator.runs.inputs import read_typed
 from orchestrator.runs.resuming import missing_needs
 from orchestrator.values import RunResult
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.approve),
         tuple(args.deny),
         accepts_prices=args.yes,
+        vouching="yes" if args.yes else "none",
     )
     planned = plan_resume(request)
     if isinstance(planned, RunResult):
@@ -44,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():
         planned = plan_resume(replace(request, answers={**request.answers, **_asked(planned)}))
         assert not isinstance(planned, RunResult)
+    if asked_trust(planned):
+        again = plan_resume(request)
+        planned = planned if isinstance(again, RunResult) else again
     say_warnings(planned.warnings)
     return run_planned(planned, as_object=args.json)
 

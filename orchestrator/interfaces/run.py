@@ -17,6 +17,8 @@ from orchestrator.interfaces.given import read_object
 from orchestrator.interfaces.outcome import print_plan, say_warnings
 from orchestrator.interfaces.running import run_planned
 from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.interfaces.trusting import asked_trust
+from orchestrator.runs.trusting import denied
 from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if args.workspace and not (new := expanded_path(args.workspace).absolute()).exists():
         say(f"warning: there is no folder `{clean(str(new))}` yet: it is made when the run writes its record")
     planned = plan(request)
+    if not (args.dry_run or args.frozen) and asked_trust(planned):
+        planned = plan(request)
     say_warnings(planned.warnings)
     if args.dry_run:
         if planned.missing:
@@ -39,11 +43,13 @@ def run(args: argparse.Namespace) -> int:
                 hint="give them as `--input name=value`",
             )
         print_plan(planned, as_object=args.json)
+        if planned.distrusted:
+            raise denied(planned.distrusted)
         return 0
     if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():
         typed = {**request.typed, **asked_inputs(planned)}
         planned = plan(replace(request, typed=typed))
-    if args.detach:
+    if args.detach and not planned.distrusted:
         from orchestrator.interfaces.detaching import detach
 
         return detach(planned, as_object=args.json)
@@ -71,6 +77,7 @@ def _request(args: argparse.Namespace) -> RunRequest:
         budget=budget,
         strict=args.strict,
         accepts_prices=args.yes,
+        vouching="frozen" if args.frozen else "yes" if args.yes else "none",
     )
 
 

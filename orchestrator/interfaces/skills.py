@@ -7,8 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.app import open_catalog, try_examples
+from orchestrator.catalog.trust import read_lock, standing
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import as_json, clean, columns, one_line, plural, say, show, table
+from orchestrator.interfaces.trusting import trust_named
 from orchestrator.runs.table import signature
 from orchestrator.workspace import existing_workspace
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Skill
     from orchestrator.workspace import Workspace
 
-ACTIONS = ("list", "show", "test")
+ACTIONS = ("list", "show", "test", "trust")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
         return _test(
             named or [skill for skill in catalog.skills if skill.examples], workspace, as_object=args.json
         )
+    if args.action == "trust" and args.names:
+        return trust_named(args, catalog, workspace)
     if args.action in ACTIONS:
-        what = "needs the name of a skill" if args.action == "show" else "takes no names"
+        what = "takes no names" if args.action == "list" else "needs the name of a skill"
         raise UsageError(f"`orchestrate skills {args.action}` {what}", hint="`orchestrate skills` lists them")
     raise UsageError(f"`orchestrate skills` has no `{args.action}`", hint=f"it has: {', '.join(ACTIONS)}")
 
@@ -55,14 +59,18 @@ def _known(catalog: Catalog, name: str) -> Skill:
 
 
 def _list(catalog: Catalog, workspace: Workspace, *, as_object: bool) -> int:
+    lock = read_lock(workspace)
     if as_object:
-        show(as_json([_object(skill) for skill in catalog.skills]))
+        show(as_json([{**_object(skill), "trust": standing(skill, lock)} for skill in catalog.skills]))
         return 0
     if not catalog.skills:
         say(f"no skills for `{clean(str(workspace.root))}`\nhint: `orchestrate init` makes a first one")
         return 0
-    rows = [[skill.name, skill.source, _calls(skill), skill.description] for skill in catalog.skills]
-    for line in table(["SKILL", "FROM", "CALLS", "DESCRIPTION"], rows, width=columns(sys.stdout)):
+    rows = [
+        [skill.name, skill.source, standing(skill, lock), _calls(skill), skill.description]
+        for skill in catalog.skills
+    ]
+    for line in table(["SKILL", "FROM", "TRUST", "CALLS", "DESCRIPTION"], rows, width=columns(sys.stdout)):
         show(line)
     n_odd = len(catalog.diagnostics) + sum(bool(skill.diagnostics) for skill in catalog.skills)
     for problem in catalog.diagnostics[:5]:

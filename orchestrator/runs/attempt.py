@@ -173,7 +173,7 @@ class Attempt:
             task=task_text(task.workflow, task.inputs),
             variables={"context": task.context, "inputs": task.inputs},
             output=task.workflow.output,
-            skills=list(task.server.scope.values()),
+            skills=[one for one in task.server.scope.values() if one.name not in task.parts.trust.barred],
             left=ledger.left(),
             n_turns=ledger.limits.iterations,
             depth_left=None if depth is None else depth - task.server.call.depth,

@@ -186,6 +186,7 @@ class Server:
         if call.is_settled:
             self._claim_approval(call, skill, function, asks=asks)
             return repeated(self.parts, call)
+        self.parts.trust.assure(skill)
         error = call.refused(self.parts.ledger.limits.depth)
         if error is None and not await self._approved(call, skill, function, asks=asks):
             error = SkillError(f"`{call.name}` was not approved", kind="denied", error_kind="approval")
@@ -238,15 +239,15 @@ class Server:
         return agreed
 
     async def _skill_doc(self, request: Request) -> str:
-        return self._find(requests.part(request, "skill", str)).body
+        return self._trusted(requests.part(request, "skill", str)).body
 
     async def _skill_files(self, request: Request) -> list[str]:
-        folder = self._find(requests.part(request, "skill", str)).folder
+        folder = self._trusted(requests.part(request, "skill", str)).folder
         files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return sorted(path.relative_to(folder).as_posix() for path in files)
 
     async def _skill_read(self, request: Request) -> str:
-        skill, name = self._find(requests.part(request, "skill", str)), requests.path_part(request, "path")
+        skill, name = self._trusted(requests.part(request, "skill", str)), requests.path_part(request, "path")
         path: Path = (skill.folder / name).resolve()
         if not path.is_relative_to(skill.folder.resolve()):
             raise SkillError(f"`{name}` lies outside the skill `{skill.name}`", kind="denied")
@@ -294,6 +295,11 @@ class Server:
 
     async def _log(self, request: Request) -> None:
         self.parts.journal.tell("log", self.call.id, text=requests.part(request, "text", str))
+
+    def _trusted(self, name: str) -> Skill:
+        skill = self._find(name)
+        self.parts.trust.assure(skill)
+        return skill
 
     def _find(self, name: str) -> Skill:
         skill = self.scope.get(name)

@@ -301,7 +301,8 @@ class Engine:
             case BudgetExhausted():
                 return self._result("budget", str(error), error.exit_code)
             case Denied():
-                return self._result("denied", str(error), error.exit_code)
+                hint = f"\nhint: {error.hint}" if error.hint else ""
+                return self._result("denied", f"{error}{hint}", error.exit_code)
             case OSError():
                 where = f": `{error.filename}`" if error.filename else ""
                 message = f"{error.strerror or error}{where}"

@@ -21,6 +21,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.catalog.trust import Trusted
     from orchestrator.documents.types import Example, Skill
     from orchestrator.environments.environment import Environment
     from orchestrator.runs.models import Reach
@@ -38,12 +39,17 @@ class ExampleResult:
 
 
 async def run_examples(
-    skill: Skill, known: Sequence[Skill], environment: Environment, models: ModelNames, reach: Reach
+    skill: Skill,
+    known: Sequence[Skill],
+    environment: Environment,
+    models: ModelNames,
+    reach: Reach,
+    lock: Mapping[str, Trusted],
 ) -> list[ExampleResult]:
     """One result for each example of the skill, in order.
 
     They run in the skill's folder with what its manifest asks for, and leave no record: a test proves nothing about
-    use. Raises UsageError when there is nothing to run.
+    use. Whoever tests a skill wants its code run, trusted or not; the skills that it calls have to be. Raises UsageError when there is nothing to run.
     """
     if not skill.examples:
         raise UsageError(
@@ -51,7 +57,8 @@ async def run_examples(
             hint=f"add `examples: [{{input: ..., output: ...}}]` to `{skill.folder / 'manifest.yaml'}`",
         )
     with tempfile.TemporaryDirectory(prefix="orchestrate-test-") as folder:
-        plan = replace(_plan(skill, known, Workspace(Path(folder).resolve()), reach), models=models)
+        plan = _plan(skill, known, Workspace(Path(folder).resolve()), reach)
+        plan = replace(plan, models=models, lock=lock, trusts=(skill,))
         async with open_parts(plan, environment, cwd=skill.folder) as parts:
             return [await _one(parts, skill, example) for example in skill.examples]
 

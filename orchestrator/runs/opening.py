@@ -24,8 +24,9 @@ from orchestrator.runs.permissions import folders_to_make, workflow_grants, writ
 from orchestrator.runs.processes import this_process
 from orchestrator.runs.rehearsal import Rehearsal
 from orchestrator.runs.replies import ReplyCache
-from orchestrator.runs.results import usage_fields
+from orchestrator.runs.results import finished_fields, usage_fields
 from orchestrator.runs.resuming import missing_needs
+from orchestrator.runs.trusting import Trust, denied
 from orchestrator.runs.workers import SkillWorkers
 from orchestrator.values import RunResult
 
@@ -98,6 +99,7 @@ async def open_parts(
             fan_out=plan.fan_out,
             desk=desk,
             learning=Learning(plan.workspace, usage, is_on=plan.learns),
+            trust=Trust(plan.lock, plan.trusts, plan.barred),
             accepts_prices=plan.accepts_prices,
         )
 
@@ -118,6 +120,22 @@ def begun(
             "suspended", None, plan.run, needs=tuple(needs), message="", exit_code=Suspended.exit_code
         )
         journal.append("suspended", "0", needs=needs, usage=usage_fields(result.usage), asker=this_process())
+    return result
+
+
+def refused(
+    plan: Plan, header: Mapping[str, Any], *, listen: Callable[[Event], None] | None = None
+) -> RunResult:
+    """The result of a run that may not begin, since skills that it names are not trusted. One with a record keeps it open."""
+    why = denied(plan.distrusted)
+    result = RunResult("denied", None, plan.run, message=f"{why}\nhint: {why.hint}", exit_code=why.exit_code)
+    if plan.resumes:
+        return result
+    folder = plan.workspace.runs / plan.run
+    _make_folders(plan.workspace, folder, resumes=False)
+    with Journal(folder, plan.run, listen) as journal:
+        journal.append("run_started", "0", **header)
+        journal.append("run_finished", "0", **finished_fields(result))
     return result
 
 

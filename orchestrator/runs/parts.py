@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.journal import Journal
     from orchestrator.runs.learning import Learning
     from orchestrator.runs.models import Models
+    from orchestrator.runs.trusting import Trust
     from orchestrator.runs.workers import SkillWorkers
     from orchestrator.values import Grants
     from orchestrator.workspace import Workspace
@@ -87,4 +88,5 @@ class Parts:
     fan_out: FanOut
     desk: Desk
     learning: Learning
+    trust: Trust
     accepts_prices: bool = False

@@ -11,6 +11,7 @@ from orchestrator.runs.parts import ModelNames
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.catalog.trust import Distrust, How, Trusted
     from orchestrator.documents.types import Skill, Workflow
     from orchestrator.runs.models import Reach
     from orchestrator.values import Limits, Problem
@@ -43,4 +44,9 @@ class Plan:
     rehearses: bool = False  # the run is replayed: nothing that is not on record is done
     resumes: bool = False  # the run has a record, and goes on with it
     answers: Mapping[str, Any] = field(default_factory=dict)  # to its needs, by their ids
+    lock: Mapping[str, Trusted] = field(default_factory=dict)  # what the workspace trusts
+    barred: tuple[str, ...] = ()  # skills that it may name and that are not trusted: calling one ends the run
+    trusts: tuple[Skill, ...] = ()  # skills that whoever asked for the run vouches for, to be put on the lock
+    vouched: How = "program"  # in what way
+    distrusted: tuple[Distrust, ...] = ()  # why it may not begin
     warnings: tuple[Problem, ...] = ()

@@ -158,8 +158,13 @@ def _check_approver(record: Record, *, by_asker: bool) -> None:
     )
     if record.asker == this_process():
         raise Denied("the process that asked for an approval can't give it", hint=hint)
-    if os.environ.get(MARK) or any(_runs_something(one["pid"]) for one in ancestors()[1:]):
+    if within_a_run():
         raise Denied("an approval can't be given from within a run", hint=hint)
+
+
+def within_a_run() -> bool:
+    """Whether this process was started by a run: by a skill, a check, a command that is its model."""
+    return bool(os.environ.get(MARK)) or any(_runs_something(one["pid"]) for one in ancestors()[1:])
 
 
 def _runs_something(pid: Any) -> bool:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from orchestrator import load_skills
+from orchestrator.runs.trusting import trust
+from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +50,14 @@ def orchestrate(clean_env: dict[str, str], tmp_path: Path) -> Callable[..., subp
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A workspace with one skill, `adder`, whose `add(a, b)` adds and whose `fail()` fails."""
+    """A workspace with one skill that is trusted, `adder`, whose `add(a, b)` adds and whose `fail()` fails."""
     skill = tmp_path / "skills" / "adder"
     skill.mkdir(parents=True)
     (skill / "SKILL.md").write_text("---\nname: adder\ndescription: Adds numbers.\n---\n# Adder\n")
     (skill / "manifest.yaml").write_text(MANIFEST)
     (skill / "code.py").write_text(CODE)
+    trust(Workspace(tmp_path), load_skills(skill), "person")
+    shutil.rmtree(tmp_path / "memory")  # the texts that were trusted may go; nothing ran here yet
     return tmp_path
 
 

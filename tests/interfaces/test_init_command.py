@@ -15,12 +15,14 @@ def test_init_makes_the_parts_of_a_workspace(orchestrate: Orchestrate, tmp_path:
     done = orchestrate("init", "mine")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\nnext: cd mine && orchestrate workflows/count-words.md\n")
-    assert sorted(contents(tmp_path / "mine")) == [
+    assert sorted(name for name in contents(tmp_path / "mine") if not name.startswith("memory/cache/")) == [
         "memory/.gitignore",
         "memory/README.md",
+        "memory/trust.lock",
         "notes/first.md",
         "notes/second.md",
         "skill-usage.json",
+        "skills.lock",
         "skills/word-count/SKILL.md",
         "skills/word-count/examples/short.md",
         "skills/word-count/manifest.yaml",

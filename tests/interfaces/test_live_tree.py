@@ -128,3 +128,33 @@ def test_end_of_input_at_a_question_leaves_it_open_and_an_unknown_word_is_asked_
     assert code == 3
     assert "--approve ID" in seen
     assert on_a_terminal([str(path)], clean_env, (question, b"y\n"))[1] == 0
+
+
+def test_person_is_asked_whether_a_new_skill_is_trusted(
+    clean_env: dict[str, str], workflow: Write, workspace: Path
+) -> None:
+    path = workflow("FINAL(skills.adder(1, 2))", skills=["adder"])
+    (workspace / "skills.lock").unlink()
+    seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"n\n"))
+    assert code == 5
+    assert "functions: add (none), fail (none)" in ESCAPES.sub("", seen)
+    assert not (workspace / "skills.lock").exists()
+    seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"y\n"))
+    assert (code, "\n3\n" in ESCAPES.sub("", seen)) == (0, True)
+    seen, code = on_a_terminal([str(path)], clean_env)
+    assert (code, "[y/N]" in seen) == (0, False)
+
+
+def test_person_is_shown_what_has_changed_in_a_skill(
+    clean_env: dict[str, str], workflow: Write, workspace: Path
+) -> None:
+    path = workflow("FINAL(skills.adder(1, 2))")
+    (workspace / "skills.lock").unlink()
+    assert on_a_terminal([str(path)], clean_env, (b"[y/N]", b"y\n"))[1] == 0
+    with (workspace / "skills/adder/code.py").open("a") as file:
+        file.write("EVIL = 1\n")
+    seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"\n"))
+    assert code == 5
+    assert "+EVIL = 1" in ESCAPES.sub("", seen)
+    seen, code = on_a_terminal([str(path), "--frozen"], clean_env)
+    assert (code, "[y/N]" in seen) == (5, False)

@@ -19,8 +19,8 @@ def test_list_names_each_skill_and_what_it_takes(orchestrate: Orchestrate, works
     done = orchestrate("skills")
     assert done.returncode == 0
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert rows[0] == ["SKILL", "FROM", "CALLS", "DESCRIPTION"]
-    assert ["adder", "workspace", "2", "functions", "Adds", "numbers."] in rows
+    assert rows[0] == ["SKILL", "FROM", "TRUST", "CALLS", "DESCRIPTION"]
+    assert ["adder", "workspace", "trusted", "2", "functions", "Adds"] in [row[:6] for row in rows]
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     listed = {one["name"]: one for one in json.loads(orchestrate("skills", "--json").stdout)}
@@ -128,8 +128,8 @@ def test_broken_skill_is_marked_and_doctor_says_how_to_check_it(
 ) -> None:
     folder = workspace / "skills" / "adder"
     (folder / "manifest.yaml").write_text("schema: orchestrate.skill/1\nfunctions: 7\n")
-    listed = [line.split()[:5] for line in orchestrate("skills").stdout.splitlines()]
-    assert ["adder", "workspace", "✗", "1", "error"] in listed
+    listed = [line.split()[:6] for line in orchestrate("skills").stdout.splitlines()]
+    assert ["adder", "workspace", "changed", "✗", "1", "error"] in listed
     told = orchestrate("doctor").stdout
     assert f"      hint: `orchestrate check {folder}` says what is wrong\n" in told
     assert orchestrate("check", str(folder)).returncode == 2

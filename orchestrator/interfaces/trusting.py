@@ -1,0 +1,126 @@
+"""Questions of trust: what a skill is and may do, what has changed in it, and whether somebody wants it called."""
+
+from __future__ import annotations
+
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+from orchestrator.app import open_catalog
+from orchestrator.catalog.trust import Distrust, asked_permissions, is_bundled, judged, read_lock
+from orchestrator.errors import Denied, UsageError
+from orchestrator.interfaces.terminal import clean, is_terminal, plural, say, show
+from orchestrator.runs.resuming import within_a_run
+from orchestrator.runs.trusting import diff, distrust, trust
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.app import Plan
+    from orchestrator.catalog.select import Catalog
+    from orchestrator.documents.types import Skill
+    from orchestrator.workspace import Workspace
+
+
+def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace) -> int:
+    """`orchestrate skills trust NAME ...`: show what they are, then put them on the lock; the value is the exit code."""
+    if within_a_run():
+        raise Denied("trust can't be given from within a run", hint="type it in a terminal of your own")
+    if args.revoke:
+        return _revoke(args.names, workspace)
+    skills, unknown = catalog.select(args.names)
+    if unknown:
+        close = catalog.closest(unknown[0])
+        hint = f"did you mean `{close}`? " if close else ""
+        raise UsageError(
+            f"no skill named `{unknown[0]}` ({len(catalog.skills)} known)",
+            hint=f"{hint}`orchestrate skills` lists them",
+        )
+    lock = read_lock(workspace)
+    wanted, n_left = [], 0
+    for skill in skills:
+        found = judged(skill, lock.get(skill.name))
+        if found is None:
+            why = "comes with the package" if is_bundled(skill) else "is trusted as it is"
+            say(f"`{clean(skill.name)}` {why}")
+            continue
+        for line in _told(found, workspace):
+            say(clean(line))
+        if args.yes or not _somebody_is_there() or _agrees(f"trust `{skill.name}`? [y/N] "):
+            wanted.append(skill)
+        else:
+            say(f"`{clean(skill.name)}` is left as it was")
+            n_left += 1
+    for entry in trust(workspace, wanted, "person"):
+        files = plural(len(entry.files), "file")
+        show(f"trusted: {clean(entry.path)} ({files}), see {workspace.lock.name}")
+    return Denied.exit_code if n_left else 0
+
+
+def asked_trust(planned: Plan) -> bool:
+    """Whether the person at the terminal agreed to call skills that are not trusted yet, which are so from now on.
+
+    Asked about are those that stop the run, and of those that it does without, the workspace's own.
+    """
+    if not _somebody_is_there() or within_a_run():
+        return False
+    own = planned.workspace.skills
+    barred = [
+        Distrust(skill)
+        for skill in (open_catalog(planned.workspace).skills if planned.barred else ())
+        if skill.name in planned.barred and skill.folder.is_relative_to(own)
+    ]
+    agreed: list[Skill] = []
+    for found in (*planned.distrusted, *barred):
+        for line in _told(found, planned.workspace):
+            say(clean(line))
+        if _agrees(f"trust `{found.skill.name}` from now on? [y/N] "):
+            agreed.append(found.skill)
+        elif found in planned.distrusted:
+            break
+    trust(planned.workspace, agreed, "person")
+    return bool(agreed)
+
+
+def _revoke(names: Sequence[str], workspace: Workspace) -> int:
+    gone = distrust(workspace, names)
+    for name in names:
+        show(f"{'no longer trusted' if name in gone else 'was not trusted'}: {clean(name)}")
+    return 0 if gone else 1
+
+
+def _told(found: Distrust, workspace: Workspace) -> Iterator[str]:
+    """What somebody should know before they trust a skill."""
+    skill = found.skill
+    yield str(found)
+    if skill.description:
+        yield f"  {' '.join(skill.description.split())[:300]}"
+    asked = [f"{kind}: {', '.join(values)}" for kind, values in asked_permissions(skill).items() if values]
+    yield f"  asks for: {'; '.join(asked) or 'nothing beyond its own folder'}" + (
+        "" if skill.has_manifest else " (no manifest: it gets what the workflow's cells may read and write)"
+    )
+    effects = [f"{name} ({one.effects})" for name, one in skill.functions.items()]
+    if effects:
+        yield f"  functions: {', '.join(effects)}"
+    elif skill.scripts:
+        yield f"  scripts: {', '.join(skill.scripts)}"
+    else:
+        yield "  no code that can be called: its text is given to a model, and steers it"
+    if skill.uses:
+        yield f"  uses: {', '.join(skill.uses)}"
+    if found.changes:
+        yield from (f"  {line}" for line in diff(workspace, skill, found.changes))
+
+
+def _somebody_is_there() -> bool:
+    return is_terminal(sys.stderr) and sys.stdin.isatty()
+
+
+def _agrees(question: str) -> bool:
+    """Whether the person at the terminal says yes, to a question that they saw before they typed."""
+    sys.stderr.flush()
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    sys.stderr.write(clean(question))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
