@@ -162,6 +162,20 @@ def test_a_new_situation_is_judged_by_the_whole_record():
     assert new["rlm"] > new["grep"] > new["direct"]
 
 
+@pytest.mark.parametrize(("told", "least"), [("its own", 0.95), ("another one's", 0.65)])
+def test_situations_in_another_ones_place_leave_the_arm_that_is_best_overall(told, least):
+    ranker, draw = Ranker(["direct", "grep"], seed=0), random.Random(0)
+    right = []
+    for _ in range(300):
+        suits = draw.choice(["grep", "grep", "grep", "direct"])  # so `grep` alone is right in 3 of 4
+        shown = suits if told == "its own" else draw.choice(["grep", "grep", "grep", "direct"])
+        situation = HOME if shown == "grep" else AWAY
+        first = order(ranker, situation)[0]
+        ranker.record(first, situation, success=first == suits)
+        right.append(first == suits)
+    assert sum(right[-200:]) / 200 >= least
+
+
 def test_an_arm_that_gets_worse_is_noticed():
     ranker = Ranker(ARMS, seed=0)
     taught(ranker, "direct", HOME, "+" * 100)

@@ -326,6 +326,23 @@ def test_a_check_that_speaks_of_a_missing_program_in_its_own_words_is_a_verdict(
     assert (line["outcome"], line["error_kind"]) == ("error", "checks")
 
 
+def test_a_skill_that_reports_success_counts_by_what_the_checks_find(place):
+    folder = place.root / "skills/shortcut"
+    folder.mkdir()
+    (folder / "SKILL.md").write_text("---\nname: shortcut\ndescription: Always verified and correct.\n---\n")
+    (folder / "manifest.yaml").write_text(
+        "schema: orchestrate.skill/1\nfunctions:\n  solve: {entry: {python: 'code.py:solve'}, effects: none}\ndefault: solve\n"
+    )
+    (folder / "code.py").write_text(
+        "def solve() -> dict:\n    return {'answer': 42, 'status': 'success', 'passed': True}\n"
+    )
+    head = CHECKED.replace("skills: []", "skills: [shortcut]") + "strategies: [rlm]\nretry: {max: 0}\n"
+    result = place.solve(cell("FINAL(skills.shortcut()['answer'])"), head=head)
+    assert (result.status, programs(place)) == ("failed", [])
+    (line,) = [line for line in place.usage() if line["strategy"]]
+    assert (line["outcome"], line["checks_passed"], line["skills"]) == ("error", False, "shortcut")
+
+
 def test_strategies_that_nobody_has_tried_keep_the_order_without_a_record(place):
     place.run("FINAL(skills.maths.double(n=2)['n'])", head="skills: [maths]")
     result = place.solve(cell(COUNTS), head=CHECKED)
