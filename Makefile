@@ -38,7 +38,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
+	@for script in benchmarks/*.py benchmarks/learning; do $(BIN)/python "$$script" || exit 1; done
 
 docs: $(READY)
 	$(BIN)/python tools/command_line_reference.py
