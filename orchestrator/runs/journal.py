@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from orchestrator.errors import UsageError
 from orchestrator.memory.files import workspace_error
+from orchestrator.runs import shapes
 from orchestrator.runs.past import Past
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def _read(line: bytes, path: Path, number: int, *, torn: bool, strict: bool = Fa
     try:
         record = json.loads(line)
         known = record.pop("v")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         if torn:
             return None
         raise UsageError(
@@ -317,27 +318,31 @@ def _read(line: bytes, path: Path, number: int, *, torn: bool, strict: bool = Fa
             f"{path}:{number}: this event has no {error}", hint="the file was changed or damaged"
         ) from None
     blobs = path.parent / "blobs"
-    fields = {name: _filled(value, blobs, strict=strict) for name, value in record.items()}
+    fields = {name: _filled(name, value, blobs, strict=strict) for name, value in record.items()}
+    if flaw := shapes.flaw(head, fields):
+        raise UsageError(f"{path}:{number}: this is no event: {flaw}", hint="the file was changed or damaged")
     return Event(**head, fields=fields)
 
 
-def _filled(value: Any, blobs: Path, *, strict: bool) -> Any:
+def _filled(name: str, value: Any, blobs: Path, *, strict: bool) -> Any:
     if not _is_reference(value):
         return value
     path = blobs / Path(value["$blob"]).name
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if strict:
             raise UsageError(
                 f"can't read `{path}`, a value of the run: {error}",
                 hint="the run's folder was changed or damaged",
             ) from None
-        return value  # shown as the reference: the rest of the event is still worth reading
+        return shapes.stand_in(name, value)  # the rest of the event is still worth reading
 
 
 def _is_reference(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"$blob", "n_bytes"}
+    return (
+        isinstance(value, dict) and value.keys() == {"$blob", "n_bytes"} and isinstance(value["$blob"], str)
+    )
 
 
 def _now() -> str:

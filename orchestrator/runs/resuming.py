@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 TOLD = frozenset({"run_started", "resumed", "suspended", "run_finished"})
 
+TO_GO_ON = (
+    "source", "path", "version", "inputs", "models", "strategy", "environment", "budget", "skills", "accepts_prices",
+)  # fmt: skip
+"""What has to be on record of how a run began."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -61,7 +66,7 @@ def read_record(folder: Path) -> Record:
                 record.asker = event.fields.get("asker")
             case _:
                 pass
-    if "source" not in record.header:
+    if not all(name in record.header for name in TO_GO_ON):
         raise UsageError(
             f"{path} does not say how the run began",
             hint="it was cut off too early to go on; run the workflow anew",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.runs.journal import FILE_NAME, INLINE_BYTES, Journal, is_alive, read_ends, read_journal
 
+NOTHING = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": 0.0}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
     lambda part: st.lists(part, max_size=4) | st.dictionaries(st.text(), part, max_size=4),
@@ -22,18 +23,18 @@ JSON = st.recursive(
 def test_every_value_comes_back_as_it_was_written(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("run")
     with Journal(folder, "r1") as journal:
-        written = [journal.append("call_finished", "0", value=value) for value in values]
+        written = [journal.append("call_finished", "0", outcome="ok", value=value) for value in values]
     assert list(read_journal(folder / FILE_NAME)) == written
 
 
 @pytest.mark.parametrize("value", ["x" * INLINE_BYTES, ["é" * 20_000], {"$blob": "0" * 64, "n_bytes": 1}])
 def test_long_and_ambiguous_values_go_to_blobs_and_come_back(tmp_path, value):
     with Journal(tmp_path, "r1") as journal:
-        journal.append("call_finished", "0", value=value)
+        journal.append("call_finished", "0", outcome="ok", value=value)
     line = (tmp_path / FILE_NAME).read_text()
     assert len(line) < 400
     (event,) = read_journal(tmp_path / FILE_NAME)
-    assert event.fields == {"value": value}
+    assert event.fields == {"outcome": "ok", "value": value}
 
 
 def test_the_same_value_is_kept_once(tmp_path):
@@ -57,7 +58,7 @@ def test_a_line_has_the_contracts_head(tmp_path):
 def test_a_torn_last_line_is_skipped(tmp_path, n_cut):
     with Journal(tmp_path, "r1") as journal:
         first = journal.append("run_started", "0", workflow="w")
-        journal.append("run_finished", "0", status="answered")
+        journal.append("run_finished", "0", usage=NOTHING, status="answered")
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:-n_cut])
     read = list(read_journal(path))
@@ -68,7 +69,7 @@ def test_a_torn_last_line_is_skipped(tmp_path, n_cut):
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     with Journal(tmp_path, "r1") as journal:
         for _ in range(3):
-            journal.append("check", "0", name="n")
+            journal.append("check", "0", name="n", passed=True)
     path = tmp_path / FILE_NAME
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], "{oops", lines[2]]) + "\n")
@@ -88,8 +89,10 @@ def test_a_newer_journal_is_refused_by_its_version(tmp_path):
 def test_the_ends_of_a_journal_are_found_whatever_lies_between(tmp_path, n_bytes):
     with Journal(tmp_path, "r1") as journal:
         first = journal.append("run_started", "0", workflow="w")
-        journal.append("check", "0", message=["z" * 4000] * (n_bytes // 4000), name="m")
-        last = journal.append("run_finished", "0", message="m" * min(n_bytes, 4000))
+        journal.append("check", "0", why=["z" * 4000] * (n_bytes // 4000), name="m", passed=True)
+        last = journal.append(
+            "run_finished", "0", status="failed", usage=NOTHING, message="m" * min(n_bytes, 4000)
+        )
     assert read_ends(tmp_path / FILE_NAME) == (first, last)
 
 
@@ -120,7 +123,7 @@ def test_a_full_disk_is_said_and_leaves_no_torn_line(tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "journal = Journal(pathlib.Path(sys.argv[1]), 'r1')\n"
         "try:\n"
-        "    for n in range(100): journal.append('check', '0', name=str(n))\n"
+        "    for n in range(100): journal.append('check', '0', name=str(n), passed=True)\n"
         "except WorkspaceError as error: print(error, error.hint)\n"
     )
     done = subprocess.run(
