@@ -111,7 +111,6 @@ class Session:
     def __init__(self, spec: WorkerSpec, leash: Leash, streams: tuple[_Reader, asyncio.StreamWriter]) -> None:
         self.pid = leash.pid
         self._spec = spec
-        self._scratch = str(spec.scratch)
         self._leash = leash
         self._reader, self._writer = streams
         self._texts: dict[str, list[TextFile]] = {}  # all that the worker was given, by sha256
@@ -265,8 +264,12 @@ class Session:
 
     async def receive(self) -> dict[str, Any]:
         """The next frame. Raises EOFError, ConnectionError, BadFrame."""
-        length = worker.body_length(await self._reader.readexactly(4))
-        return worker.unpack(await self._reader.readexactly(length), self._scratch, self._special)
+        length, has_more = worker.piece_of(await self._reader.readexactly(4))
+        body = await self._reader.readexactly(length)
+        while has_more:
+            length, has_more = worker.piece_of(await self._reader.readexactly(4), len(body))
+            body += await self._reader.readexactly(length)
+        return worker.unpack(body, self._special)
 
     def _packed(self, frame: dict[str, Any]) -> bytes:
         # The common frame holds nothing special, and copying it to find that out would cost more than encoding it.
@@ -277,7 +280,7 @@ class Session:
         if b'"$' in body:
             self._remember(frame)
             body = worker.encoded(frames.wire(frame))
-        return worker.framed(body, self._scratch)
+        return worker.framed(body)
 
     def _remember(self, value: Any) -> None:
         if isinstance(value, TextFile):

@@ -4,8 +4,8 @@ Who uses this file. An environment starts it by path with streams attached (`pyt
 through a container or ssh); the zygote loads it and forks; and the parent side imports its frame codec, so that
 there is one codec and no second opinion about it.
 
-Frames. A frame is 4 bytes of big-endian length and that many bytes of UTF-8 JSON, at most 64 MiB: an object with
-a `kind`. Version 1:
+Frames. A frame is UTF-8 JSON, an object with a `kind`, in one piece or several: each is 4 bytes of big-endian length,
+at most 64 MiB, and that many bytes. The highest bit of the length says that another piece follows. Version 2:
 
     worker to parent
       fault {reason}                         it can't start (confinement failed); it ends after this
@@ -24,7 +24,6 @@ a `kind`. Version 1:
       clock {runs}      whether the time of the running request counts; it does not while a person is asked
     either way
       waiting {id}      whether all threads only wait; comes back with `is`, and late where nobody reads
-      file {name}       the frame is too large for the stream; it is this file of scratch, read once and removed
 
 `line` of a call is where the running cell was when it made it, 0 where a thread has no code of it on its stack.
 `repeat: {seed, clock}` makes a request come out the same when it is made again: see `Repeats`. `clock` of a call or
@@ -96,9 +95,9 @@ if TYPE_CHECKING:
     Call = Callable[[str, Frame], Any]
     Special = Callable[[str, Any], Any]
 
-VERSION = 1
-FRAME_BYTES = 64 << 20  # of one frame on the stream
-FILE_BYTES = 1 << 30  # of one frame in a file
+VERSION = 2
+PIECE_BYTES = 64 << 20  # of one piece of a frame
+FRAME_BYTES = 1 << 30  # of all of a frame
 TEXT_BYTES = 64 << 20  # a text above this is a Context
 HALF_CHARS = 10_000  # of an observation's head, and of its tail
 SPILL_BYTES = 64 << 20  # of a cell's whole output, in its file
@@ -119,6 +118,7 @@ CELLS = "<cell "  # how the file names of cells begin
 READINGS = 10_000  # of the clock that are recorded for a request
 LOOK_S = 0.01  # between two looks at what threads do
 _HEADER = struct.Struct(">I")
+_MORE = 1 << 31
 _urandom = os.urandom  # the real one, also while a request is to repeat
 _MARKER = re.compile(r"\$+(?:text|error)")
 
@@ -130,9 +130,9 @@ class BadFrame(ValueError):
     """Bytes that are no frame of this protocol."""
 
 
-def pack(frame: Frame, scratch: str) -> bytes:
-    """Bytes of a frame, header included; a frame that is too large is put into a file of `scratch`."""
-    return framed(encoded(frame), scratch)
+def pack(frame: Frame) -> bytes:
+    """Bytes of a frame, headers included."""
+    return framed(encoded(frame))
 
 
 def encoded(frame: Frame) -> bytes:
@@ -143,35 +143,39 @@ def encoded(frame: Frame) -> bytes:
         return json.dumps(frame, separators=(",", ":")).encode()
 
 
-def framed(body: bytes, scratch: str) -> bytes:
-    """A body with its header; one that is too large for the stream is kept in a file of `scratch`."""
+def framed(body: bytes) -> bytes:
+    """A body with its header, or in pieces with theirs. Raises ValueError for one that is too large."""
+    if len(body) <= PIECE_BYTES:
+        return _HEADER.pack(len(body)) + body
     if len(body) > FRAME_BYTES:
-        body = encoded({"kind": "file", "name": _keep_frame(body, scratch)})
-    return _HEADER.pack(len(body)) + body
+        raise ValueError(
+            f"a value of {len(body):,} bytes is too large to pass on; {FRAME_BYTES:,} are allowed"
+        )
+    pieces: list[bytes | memoryview] = []
+    view = memoryview(body)
+    for start in range(0, len(body), PIECE_BYTES):
+        piece = view[start : start + PIECE_BYTES]
+        more = _MORE if start + PIECE_BYTES < len(body) else 0
+        pieces += [_HEADER.pack(len(piece) | more), piece]
+    return b"".join(pieces)
 
 
-def body_length(header: bytes) -> int:
-    """Length of the body that follows these 4 bytes. Raises BadFrame above the limit."""
-    length: int = _HEADER.unpack(header)[0]
-    if length > FRAME_BYTES:
-        raise BadFrame(f"a frame of {length:,} bytes; {FRAME_BYTES:,} are allowed")
-    return length
+def piece_of(header: bytes, n_before: int = 0) -> tuple[int, bool]:
+    """Length of the piece that follows these 4 bytes, and whether another comes after it. Raises BadFrame.
+
+    `n_before` is the length of the pieces that came before it.
+    """
+    length = _HEADER.unpack(header)[0] & ~_MORE
+    if length > PIECE_BYTES:
+        raise BadFrame(f"a piece of a frame of {length:,} bytes; {PIECE_BYTES:,} are allowed")
+    if n_before + length > FRAME_BYTES:
+        raise BadFrame(f"a frame of more than {FRAME_BYTES:,} bytes, which are allowed")
+    return length, bool(header[0] & 0x80)
 
 
-def unpack(body: bytes, scratch: str, special: Special) -> Frame:
+def unpack(body: bytes, special: Special) -> Frame:
     """The frame of a body. `special(key, value)` makes what a `$text` or `$error` stands for. Raises BadFrame."""
-    frame = _parsed(body, special)
-    if frame.get("kind") == "file":
-        frame = _parsed(_kept_frame(frame.get("name"), scratch), special)
-    return frame
 
-
-def escaped(key: str) -> bool:
-    """Whether the only key of a user's dict looks like a marker, so that it has to get one more `$`."""
-    return key[:1] == "$" and _MARKER.fullmatch(key) is not None
-
-
-def _parsed(body: bytes, special: Special) -> Frame:
     def hook(part: Frame) -> Any:
         if len(part) == 1:
             (key,) = part
@@ -193,39 +197,9 @@ def _parsed(body: bytes, special: Special) -> Frame:
     return frame
 
 
-def _keep_frame(body: bytes, scratch: str) -> str:
-    if len(body) > FILE_BYTES:
-        raise ValueError(
-            f"a value of {len(body):,} bytes is too large to pass on; {FILE_BYTES:,} are allowed"
-        )
-    name = f".frame-{_urandom(12).hex()}"
-    # Exclusive and without following links: the other side owns this folder too, and may have prepared it.
-    fd = os.open(
-        os.path.join(scratch, name),
-        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-        0o600,
-    )
-    with open(fd, "wb") as file:
-        file.write(body)
-    return name
-
-
-def _kept_frame(name: Any, scratch: str) -> bytes:
-    if not isinstance(name, str) or not re.fullmatch(r"\.frame-[0-9a-f]{24}", name):
-        raise BadFrame("a frame in a file with a name that is none of ours")
-    path = os.path.join(scratch, name)
-    try:
-        # O_NONBLOCK: opening a pipe that somebody put there must not wait.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            facts = os.fstat(fd)
-            if (facts.st_mode & 0o170000) != 0o100000 or facts.st_nlink != 1 or facts.st_size > FILE_BYTES:
-                raise BadFrame("a frame in a file that is no plain file of the allowed size")
-            body = file.read(FILE_BYTES)
-        os.unlink(path)
-    except OSError as error:
-        raise BadFrame(f"a frame in a file that can't be read: {error.strerror}") from None
-    return body
+def escaped(key: str) -> bool:
+    """Whether the only key of a user's dict looks like a marker, so that it has to get one more `$`."""
+    return key[:1] == "$" and _MARKER.fullmatch(key) is not None
 
 
 # ---------------------------------------------------------------------------------------------- JSON values
@@ -431,7 +405,7 @@ class Channel:
             n_told = len(self.readings) if frame["kind"] in ("call", "done") else 0
             if n_told:
                 frame = {**frame, "clock": self.readings[:n_told]}
-            data = memoryview(pack(frame, self.scratch))
+            data = memoryview(pack(frame))
             while data:
                 data = data[os.write(self._write_fd, data) :]
             del self.readings[:n_told]
@@ -454,7 +428,7 @@ class Channel:
         self._reading = True
         self._state.release()
         try:
-            frame = unpack(self._read(body_length(self._read(_HEADER.size))), self.scratch, _special)
+            frame = unpack(self._read_body(), _special)
             if frame["kind"] == "waiting":
                 # A reply that is here and not taken yet has a thread that is about to go on.
                 self.send({**frame, "is": _all_wait() and not self._replies})
@@ -468,6 +442,14 @@ class Channel:
             self._held.clock(frame["runs"])
         elif frame["kind"] != "waiting":
             self._requests.append(frame)
+
+    def _read_body(self) -> bytes:
+        length, has_more = piece_of(self._read(_HEADER.size))
+        body = self._read(length)
+        while has_more:
+            length, has_more = piece_of(self._read(_HEADER.size), len(body))
+            body += self._read(length)
+        return body
 
     def _read(self, n_bytes: int) -> bytes:
         parts = []

@@ -179,7 +179,7 @@ def test_odd_texts_survive_both_ways(rig):
 
 
 def test_values_above_a_frame_pass_both_ways(rig):
-    big = ["é" * (worker.FRAME_BYTES // 3)] * 2  # in bytes more than one frame
+    big = ["é" * (worker.PIECE_BYTES // 3)] * 2  # in bytes more than one piece
     done = rig.cell("FINAL(inputs)", init={"variables": {"inputs": big}})
     assert done.answer == big
 
@@ -404,7 +404,7 @@ LETHAL = {
     "sends junk": ("import os\nfor fd in range(200, 210):\n    try: os.write(fd, b'\\0\\0\\0\\2{]')\n    except OSError: pass", "no JSON"),
     "sends a frame too large": (
         "import os\nfor fd in range(200, 210):\n    try: os.write(fd, b'\\xff\\xff\\xff\\xff')\n    except OSError: pass",
-        "4,294,967,295 bytes",
+        "2,147,483,647 bytes",
     ),
 }  # fmt: skip
 

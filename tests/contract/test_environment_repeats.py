@@ -178,7 +178,6 @@ def test_function_repeats_too(rig):
 
 
 def test_large_frame_draws_nothing(rig):
-    """Its file has a name of random letters, which are none of the cell's."""
     call = "llm_query('x' * (65 << 20))\n"
     drawn = "import os\nFINAL(os.urandom(8).hex())"
     first, second = (answers(rig, source, repeats=[Repeat("a")]) for source in (call + drawn, drawn))

@@ -1,4 +1,3 @@
-import os
 import struct
 
 import pytest
@@ -7,7 +6,7 @@ from hypothesis import strategies as st
 
 from orchestrator.environments import worker
 from orchestrator.environments.frames import TextFile, wire
-from orchestrator.environments.worker import BadFrame, body_length, json_value, pack, unpack
+from orchestrator.environments.worker import BadFrame, json_value, pack, piece_of, unpack
 
 TEXTS = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 KEYS = TEXTS | st.sampled_from(["$text", "$error", "$$text", "$$$error", "$", "text"])
@@ -29,15 +28,15 @@ def refuse(key, value):
 @given(VALUES)
 def test_every_value_survives_from_worker_to_parent_and_back(value):
     for encoded in (json_value(value), wire(value)):
-        data = pack({"kind": "x", "value": encoded}, "/nowhere")
-        assert body_length(data[:4]) == len(data) - 4
-        assert unpack(data[4:], "/nowhere", refuse) == {"kind": "x", "value": value}
+        data = pack({"kind": "x", "value": encoded})
+        assert piece_of(data[:4]) == (len(data) - 4, False)
+        assert unpack(data[4:], refuse) == {"kind": "x", "value": value}
 
 
 @given(st.binary(max_size=200))
 def test_junk_is_a_bad_frame_and_nothing_else(junk):
     try:
-        frame = unpack(junk, "/nowhere", refuse)
+        frame = unpack(junk, refuse)
     except BadFrame:
         return
     assert isinstance(frame["kind"], str)
@@ -49,52 +48,32 @@ def test_junk_is_a_bad_frame_and_nothing_else(junk):
 )
 def test_frames_that_are_none(body):
     with pytest.raises(BadFrame):
-        unpack(body, "/nowhere", refuse)
+        unpack(body, refuse)
 
 
 def test_length_above_the_limit_is_refused_before_anything_is_read():
-    assert body_length(struct.pack(">I", worker.FRAME_BYTES)) == worker.FRAME_BYTES
-    with pytest.raises(BadFrame):
-        body_length(struct.pack(">I", worker.FRAME_BYTES + 1))
-
-
-def by_file(name):
-    return pack({"kind": "file", "name": name}, "/nowhere")[4:]
-
-
-def test_large_frame_goes_by_a_file_that_is_removed(tmp_path):
-    value = "x" * (worker.FRAME_BYTES + 1)
-    data = pack({"kind": "x", "value": value}, str(tmp_path))
-    assert len(data) < 200
-    assert unpack(data[4:], str(tmp_path), refuse)["value"] == value
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_frame_files_are_taken_from_the_scratch_folder_only_and_never_through_links(tmp_path):
-    name = ".frame-" + "0" * 24
-    secret = tmp_path / "secret"
-    secret.write_text('{"kind": "x"}')
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    for wrong in ("../secret", str(secret), "secret", 5, None, name + "/../../secret"):
+    assert piece_of(struct.pack(">I", worker.PIECE_BYTES)) == (worker.PIECE_BYTES, False)
+    for length in (worker.PIECE_BYTES + 1, (1 << 31) + worker.PIECE_BYTES + 1):
         with pytest.raises(BadFrame):
-            unpack(by_file(wrong), str(scratch), refuse)
-    for make in (os.symlink, os.link):
-        make(secret, scratch / name)
-        with pytest.raises(BadFrame):
-            unpack(by_file(name), str(scratch), refuse)
-        (scratch / name).unlink()
-    os.mkfifo(scratch / name)
+            piece_of(struct.pack(">I", length))
     with pytest.raises(BadFrame):
-        unpack(by_file(name), str(scratch), refuse)
-    assert secret.exists()
+        piece_of(struct.pack(">I", 1), worker.FRAME_BYTES)
+
+
+def test_large_frame_goes_in_pieces():
+    data = pack({"kind": "x", "value": "x" * (worker.PIECE_BYTES + 1)})
+    length, has_more = piece_of(data[:4])
+    assert (length, has_more) == (worker.PIECE_BYTES, True)
+    rest = data[4 + length :]
+    assert piece_of(rest[:4], length) == (len(rest) - 4, False)
+    assert len(unpack(data[4 : 4 + length] + rest[4:], refuse)["value"]) == worker.PIECE_BYTES + 1
 
 
 def test_text_files_become_references_wherever_they_stand(tmp_path):
     text = TextFile(tmp_path / "a", 5, "hash", offset=2)
     seen = []
-    data = pack({"kind": "x", "value": wire({"a": [text]})}, "/nowhere")
-    unpack(data[4:], "/nowhere", lambda key, value: seen.append((key, value)))
+    data = pack({"kind": "x", "value": wire({"a": [text]})})
+    unpack(data[4:], lambda key, value: seen.append((key, value)))
     assert seen == [("$text", {"path": str(tmp_path / "a"), "n_bytes": 5, "sha256": "hash", "offset": 2})]
 
 

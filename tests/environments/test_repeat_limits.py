@@ -47,10 +47,10 @@ def test_worker_itself_records_no_more_readings_than_agreed(tmp_path):
         "repeat": {"seed": "a", "clock": [1, 2, 3]},
     }
     start = session._start_frame(WorkerSpec(scratch=tmp_path, cwd=tmp_path))
-    sent = b"".join(worker.pack(frame, str(tmp_path)) for frame in (start, cell))
+    sent = b"".join(worker.pack(frame) for frame in (start, cell))
     ran = subprocess.run([sys.executable, "-I", worker.__file__], input=sent, capture_output=True, check=True)
-    hello = 4 + worker.body_length(ran.stdout[:4])
-    done = worker.unpack(ran.stdout[hello + 4 :], str(tmp_path), lambda key, value: value)
+    hello = 4 + worker.piece_of(ran.stdout[:4])[0]
+    done = worker.unpack(ran.stdout[hello + 4 :], lambda key, value: value)
     assert (done["kind"], done["failure"], len(done["clock"])) == ("done", None, worker.READINGS - 3)
 
 

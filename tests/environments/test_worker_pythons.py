@@ -121,7 +121,7 @@ def test_worker_is_started_by_its_path_alone_too(tmp_path):
         "source": "import os\nos.write(1, b'raw')\nFINAL(2)",
         "timeout_s": 60,
     }
-    frames = b"".join(worker.pack(frame, str(tmp_path)) for frame in (start, cell))
+    frames = b"".join(worker.pack(frame) for frame in (start, cell))
     done = subprocess.run(
         [sys.executable, "-I", worker.__file__], input=frames, capture_output=True, check=True
     )
