@@ -65,6 +65,7 @@ P = ParamSpec("P")
 
 ENVIRONMENTS = {
     "confined": "orchestrator.environments.confined:Confined",
+    "bubblewrap": "orchestrator.environments.bubblewrap:Bubblewrap",
     "process": "orchestrator.environments.process:Process",
 }
 """Environments by name, imported when one is asked for."""
@@ -429,8 +430,13 @@ def limits_with(limits: Limits, budget: Mapping[str, Any]) -> Limits:
     return replace(limits, **changed)
 
 
-def environment_factory(name: str) -> Callable[[], Environment]:
-    """What makes the environment of this name, or of `your.module:Factory`. Raises UsageError, naming the known ones."""
+def environment_factory(
+    name: str, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[], Environment]:
+    """What makes the environment of this name, or of `your.module:Factory`. Raises UsageError, naming the known ones.
+
+    `settings` are those of each environment, by its name.
+    """
     target = ENVIRONMENTS.get(name, name)
     module, colon, attribute = target.partition(":")
     if not colon:
@@ -440,12 +446,12 @@ def environment_factory(name: str) -> Callable[[], Environment]:
             f"no environment named `{name}`", hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}"
         )
     try:
-        factory: Callable[[], Environment] = getattr(importlib.import_module(module), attribute)
+        factory: Callable[..., Environment] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError(
             f"can't use the environment `{name}`: {error}", hint="write it as your.module:Factory"
         ) from error
-    return factory
+    return functools.partial(factory, **(settings or {}).get(name, {}))
 
 
 def _header(planned: Plan, covers: Iterable[str]) -> dict[str, Any]:

@@ -82,6 +82,14 @@ def apply(start: dict[str, Any], abi: int | None = None) -> None:
     _try_what_must_fail(start)
 
 
+def is_possible() -> bool:
+    """Whether this machine is one that `apply` knows, and its kernel has Landlock turned on."""
+    try:
+        return _MACHINE in _AUDIT_ARCH and landlock_abi() > 0
+    except OSError:
+        return False
+
+
 def landlock_abi() -> int:
     """Version of the kernel's Landlock. Raises OSError when it has none, or none that is turned on."""
     abi = _LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
@@ -158,10 +166,8 @@ def _rules(start: dict[str, Any]) -> list[tuple[str, int]]:
     """Paths and what may be done beneath them."""
     grants = start["grants"]
     execute = _EXECUTE if grants["processes"] else 0
-    programs = (*PROGRAMS, sys.prefix, sys.base_prefix, sys.exec_prefix, *_import_roots())
-    read = [*SETTINGS, *DEVICES, *(ACCOUNTS if execute else ()), *(NAMES if grants["network"] else ())]
-    rules = [(path, _READ | _EXECUTE) for path in programs]
-    rules += [(path, _READ) for path in read]
+    rules = [(path, _READ | _EXECUTE) for path in software()]
+    rules += [(path, _READ) for path in (*system_files(grants["network"], grants["processes"]), *DEVICES)]
     rules += [(path, _READ | execute) for path in grants["read"]]
     rules += [("/dev/null", _READ | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV)]
     if start.get("blobs"):
@@ -171,6 +177,16 @@ def _rules(start: dict[str, Any]) -> list[tuple[str, int]]:
     no_programs = everything if execute else everything & ~_EXECUTE
     rules += [(path, no_programs) for path in (start["scratch"], *grants["write"])]
     return rules
+
+
+def software() -> tuple[str, ...]:
+    """Where programs and this Python lie."""
+    return (*PROGRAMS, sys.prefix, sys.base_prefix, sys.exec_prefix, *_import_roots())
+
+
+def system_files(network: bool, processes: bool) -> tuple[str, ...]:
+    """Files of the system, besides software, that a worker may read."""
+    return (*SETTINGS, *(ACCOUNTS if processes else ()), *(NAMES if network else ()))
 
 
 def _import_roots() -> list[str]:
@@ -244,7 +260,7 @@ mq_open 240 180
 def _numbers() -> dict[str, int]:
     column = {"x86_64": 1, "aarch64": 2}.get(_MACHINE)
     words = _TABLE.split()
-    rows = zip(*[iter(words)] * 3, strict=True)
+    rows = [words[at : at + 3] for at in range(0, len(words), 3)]
     return {row[0]: int(row[column]) for row in rows if column and row[column] != "-"}
 
 

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.environments.process import ISOLATED, hide_memory
+from orchestrator.environments.command import ISOLATED, hide_memory, readable
+from orchestrator.environments.granted import make_missing_files, remove_untouched
 from orchestrator.environments.session import Session, clean_environment, open_session
 from orchestrator.errors import EnvironmentUnavailable
 
@@ -61,7 +62,7 @@ class Confined:
         """A new worker. Raises EnvironmentUnavailable where the kernel can't confine it."""
         if sys.platform != "linux":
             raise EnvironmentUnavailable("`confined` needs Linux (Landlock and seccomp)", hint=HINT)
-        made = _make_missing_files(spec)
+        made = make_missing_files(spec)
         for is_second in (False, True):
             ours, forked = await _ZYGOTE.fork()
             leash = _Forked(forked, made)
@@ -216,6 +217,8 @@ class _Worker:
 class _Forked:
     """The leash of a worker that the zygote forked."""
 
+    patience_s = 0.5
+
     def __init__(self, worker: _Worker, made: list[Path]) -> None:
         self.pid = 0  # known once it says hello
         self._worker = worker
@@ -232,36 +235,15 @@ class _Forked:
         return await asyncio.shield(self._ended)
 
     async def _reported(self) -> int:
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
-        loop.add_reader(self._worker.report, arrived.set)
         try:
-            await arrived.wait()
+            await readable(self._worker.report)
             data = os.read(self._worker.report, 100)
         finally:
-            loop.remove_reader(self._worker.report)
             os.close(self._worker.report)
-            _remove_untouched(self._made)
+            remove_untouched(self._made)
         self.was_orphaned = not data
         # Without the zygote's report it died, and with it the worker.
         return os.waitstatus_to_exitcode(int(data)) if data else -signal.SIGKILL
-
-
-def _make_missing_files(spec: WorkerSpec) -> list[Path]:
-    """Files that may be written and are not there yet: rules of Landlock need them to be. What was made."""
-    made = []
-    for path in spec.grants.write:
-        if not path.exists() and path.parent.is_dir():
-            path.touch()
-            made.append(path)
-    return made
-
-
-def _remove_untouched(made: list[Path]) -> None:
-    for path in made:
-        with contextlib.suppress(OSError):
-            if path.stat().st_size == 0:
-                path.unlink()
 
 
 _ZYGOTE = _Zygote()

@@ -40,6 +40,7 @@ from orchestrator.errors import CallError, EnvironmentUnavailable, WorkerLost
 if TYPE_CHECKING:
     import socket
 
+    from orchestrator.environments.places import Places
     from orchestrator.values import Cell, WorkerSpec
 
 __all__ = [
@@ -90,7 +91,8 @@ CallError is raised again in the worker. Anything else that it raises ends the w
 class Leash(Protocol):
     """How a launcher holds the process that it started."""
 
-    pid: int
+    pid: int  # by which this machine knows it; 0 where only the worker can tell
+    patience_s: float  # how long after the end of its stream it may take to end
 
     def kill(self) -> None:
         """Kill it and its process group at once. Safe to call when it has ended."""
@@ -108,11 +110,18 @@ class Session:
     open, or the session is closed and each request raises WorkerLost with the reason of its end.
     """
 
-    def __init__(self, spec: WorkerSpec, leash: Leash, streams: tuple[_Reader, asyncio.StreamWriter]) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        leash: Leash,
+        streams: tuple[_Reader, asyncio.StreamWriter],
+        places: Places | None = None,
+    ) -> None:
         self.pid = leash.pid
         self._spec = spec
         self._leash = leash
         self._reader, self._writer = streams
+        self._places = places
         self._texts: dict[str, list[TextFile]] = {}  # all that the worker was given, by sha256
         self._n_requests = 0
         self.looks = itertools.count(1)
@@ -273,6 +282,8 @@ class Session:
 
     def _packed(self, frame: dict[str, Any]) -> bytes:
         # The common frame holds nothing special, and copying it to find that out would cost more than encoding it.
+        if self._places is not None:
+            frame = self._places.started(frame)
         try:
             body = worker.encoded(frame)
         except TypeError:
@@ -314,7 +325,7 @@ class Session:
         if reason is None:
             # It closed its stream, so it is about to end; its own exit code says more than our signal would.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
+                async with asyncio.timeout(self._leash.patience_s):
                     code = await self._leash.wait()
                     self._lost, self._was_killed = _described_end(code), code == -signal.SIGKILL
             self._lost = self._lost or "the worker closed its stream, and was killed"
@@ -521,9 +532,14 @@ class _ServeRaised(Exception):
         self.error = error
 
 
-async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> Session:
-    """The session of a worker that was just started at the other end of the socket. Raises EnvironmentUnavailable."""
-    session = Session(spec, leash, await _streams(sock))
+async def open_session(
+    sock: socket.socket, leash: Leash, spec: WorkerSpec, places: Places | None = None
+) -> Session:
+    """The session of a worker that was just started at the other end of the socket. Raises EnvironmentUnavailable.
+
+    `places`: what the worker has under other names.
+    """
+    session = Session(spec, leash, await _streams(sock), places)
     try:
         async with asyncio.timeout(START_S):
             await session.send(_start_frame(spec))
@@ -542,7 +558,7 @@ async def open_session(sock: socket.socket, leash: Leash, spec: WorkerSpec) -> S
             hello.get("reason") if hello["kind"] == "fault" else "it speaks another version of the protocol"
         )
         raise EnvironmentUnavailable(f"a worker could not be started: {reason}")
-    session.pid = frames.part(hello, "pid", int)
+    session.pid = leash.pid or frames.part(hello, "pid", int)
     return session
 
 

@@ -1,23 +1,26 @@
 """A rig for each environment that works here."""
 
 import pytest
-from rig import ENVIRONMENTS, Rig
-
-from orchestrator.environments.confined import probe
-
-
-@pytest.fixture(scope="session")
-def confined_works() -> str:
-    return probe().reason
-
-
-@pytest.fixture(params=ENVIRONMENTS)
-def environment(request, confined_works):
-    if request.param == "confined" and confined_works:
-        pytest.skip(f"no confinement here: {confined_works}")
-    return ENVIRONMENTS[request.param]()
+from rig import Rig
 
 
 @pytest.fixture
-def rig(environment, tmp_path) -> Rig:
-    return Rig(environment, tmp_path)
+def rig(request, environments_here, tmp_path) -> Rig:
+    name = request.param
+    return Rig(name, environments_here(name), tmp_path)
+
+
+def pytest_generate_tests(metafunc):
+    if "rig" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--environments")
+        everywhere = metafunc.definition.get_closest_marker("everywhere") is not None
+        metafunc.parametrize("rig", list(chosen(wanted, everywhere)), indirect=True)
+
+
+def chosen(wanted, everywhere):
+    """Environments to try a promise in: those that start in a moment, and others for the most telling promises."""
+    for name in ("process", "confined"):
+        yield name
+    for name in ("bubblewrap", "docker", "podman", "ssh:127.0.0.1"):
+        if everywhere or wanted == "all" or name in wanted.split(","):
+            yield pytest.param(name, marks=pytest.mark.xdist_group(name))

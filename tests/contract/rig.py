@@ -1,18 +1,17 @@
-"""Workers of every environment, for tests of what each promises. A new one joins by one line in `ENVIRONMENTS`."""
+"""Workers of every environment, for tests of what each promises."""
 
 import asyncio
 import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.environments.confined import Confined
-from orchestrator.environments.process import Process
+from orchestrator.app import environment_factory
 from orchestrator.environments.session import Session
 from orchestrator.errors import SkillError, WorkerLost
 from orchestrator.values import Cell, WorkerSpec
 
-ENVIRONMENTS = {"process": Process, "confined": Confined}
 LONG_S = 60.0  # far more than anything here takes
 
 
@@ -46,10 +45,19 @@ class Parent:
 class Rig:
     """Starts workers of one environment in a folder of the test's own."""
 
-    environment: Any
+    name: str
+    settings: Mapping[str, Any]
     folder: Path
     parent: Parent = field(default_factory=Parent)
     n_started: int = 0
+
+    def __post_init__(self) -> None:
+        self.environment = environment_factory(self.name, self.settings)()
+
+    @property
+    def shares_files(self) -> bool:
+        """Whether a worker and this process see the same files."""
+        return not self.name.startswith("ssh:")
 
     async def start(self, *, init: dict[str, Any] | None = None, **spec: Any) -> Session:
         self.n_started += 1
@@ -60,14 +68,22 @@ class Rig:
         return session
 
     def cells(
-        self, *sources: str, timeout_s: float = LONG_S, init: dict[str, Any] | None = None, **spec: Any
+        self,
+        *sources: str | Callable[[Any], str],
+        timeout_s: float = LONG_S,
+        init: dict[str, Any] | None = None,
+        **spec: Any,
     ) -> list[Any]:
-        """How each cell ended; a lost worker's reason, after which a fresh one goes on."""
+        """How each cell ended; a lost worker's reason, after which a fresh one goes on.
+
+        A source may be made of how the cell before ended.
+        """
 
         async def run() -> list[Any]:
             ended: list[Any] = []
             session = await self.start(init=init, **spec)
-            for number, source in enumerate(sources, 1):
+            for number, given in enumerate(sources, 1):
+                source = given if isinstance(given, str) else given(ended[-1])
                 try:
                     ended.append(
                         await session.cell(Cell(number, textwrap.dedent(source)), self.parent, timeout_s)

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import secrets
 import signal
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -34,6 +36,7 @@ def table(name: str, **functions: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------- cells
 
 
+@pytest.mark.everywhere
 def test_cells_share_names_and_show_their_last_value(rig):
     first, second = rig.cells("x = 20\nprint('hello')\nx + 1", "x * 2")
     assert (printed(first), printed(second)) == ("hello\n21\n", "40\n")
@@ -178,6 +181,7 @@ def test_odd_texts_survive_both_ways(rig):
     assert rig.cell("FINAL({'$text': {'$error': 1}})").answer == {"$text": {"$error": 1}}
 
 
+@pytest.mark.everywhere
 def test_values_above_a_frame_pass_both_ways(rig):
     big = ["é" * (worker.PIECE_BYTES // 3)] * 2  # in bytes more than one piece
     done = rig.cell("FINAL(inputs)", init={"variables": {"inputs": big}})
@@ -187,10 +191,13 @@ def test_values_above_a_frame_pass_both_ways(rig):
 # ------------------------------------------------------------------------------------- output
 
 
+@pytest.mark.everywhere
 def test_long_output_is_cut_in_the_middle_and_kept_in_a_file(rig):
-    done = rig.cell("print('a' * 15000)\nprint('b' * 15000)")
+    done, kept = rig.cells(
+        "print('a' * 15000)\nprint('b' * 15000)", lambda done: f"FINAL(open({done.output.path!r}).read())"
+    )
     assert (done.output.n_chars, len(done.output.head), len(done.output.tail)) == (30002, 10000, 10000)
-    assert Path(done.output.path).read_text() == "a" * 15000 + "\n" + "b" * 15000 + "\n"
+    assert kept.answer == "a" * 15000 + "\n" + "b" * 15000 + "\n"
 
 
 def test_output_of_every_kind_is_shown_and_forges_nothing(rig):
@@ -253,6 +260,7 @@ def test_shown_values_read_back_as_themselves(rig, value):
 # ------------------------------------------------------------------------------------- calls
 
 
+@pytest.mark.everywhere
 def test_calls_answer_and_fail(rig):
     source = """
         assert skills.echo(1, b=2) == {"args": [1], "b": 2}
@@ -371,6 +379,7 @@ def test_reference_to_a_text_that_was_not_given_ends_the_worker(rig, tmp_path):
 # ------------------------------------------------------------------------------------- deadlines and death
 
 
+@pytest.mark.everywhere
 def test_soft_deadline_keeps_what_was_bound(rig):
     first, second = rig.cells("x = 5\nwhile True: pass", "x", timeout_s=0.3)
     assert (first.failure.type, first.failure.line) == ("CellTimeout", 2)
@@ -409,6 +418,7 @@ LETHAL = {
 }  # fmt: skip
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("name", LETHAL)
 def test_what_costs_the_worker_costs_that_cell_only(rig, name):
     source, reason = LETHAL[name]
@@ -510,11 +520,13 @@ def test_worker_that_ends_between_requests_is_known_to_be_dead(rig):
 
 
 def test_flood_of_output_stays_bounded(rig):
-    done, after = rig.cells("while True: print('x' * 1000)", "1", timeout_s=1.0)
+    size = "import os\nFINAL(os.stat({!r}).st_size)"
+    done, kept = rig.cells(
+        "while True: print('x' * 1000)", lambda done: size.format(done.output.path), timeout_s=1.0
+    )
     assert done.failure.type == "CellTimeout"
     assert len(printed(done)) <= 20_100
-    assert Path(done.output.path).stat().st_size <= worker.SPILL_BYTES + 2000
-    assert printed(after) == "1\n"
+    assert kept.answer <= worker.SPILL_BYTES + 2000
 
 
 def test_flood_through_the_descriptor_stays_bounded(rig):
@@ -537,6 +549,7 @@ def test_endless_allocation_is_a_memory_error_and_the_rest_stays(rig, piece):
     assert third.failure is None
 
 
+@pytest.mark.everywhere
 def test_cancelled_request_ends_the_worker(rig):
     async def run():
         session = await rig.start()
@@ -546,17 +559,21 @@ def test_cancelled_request_ends_the_worker(rig):
             asked.set()
             await asyncio.Event().wait()
 
-        task = asyncio.create_task(session.cell(Cell(1, "llm_query('q')"), serve, LONG_S))
+        mark = new_mark()
+        task = asyncio.create_task(session.cell(Cell(1, marked(mark, "llm_query('q')")), serve, LONG_S))
         await asked.wait()
+        assert named(mark)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not session.alive
         assert not is_running(session.pid)
+        assert not named(mark)
 
     asyncio.run(run())
 
 
+@pytest.mark.everywhere
 def test_close_is_idempotent_and_leaves_no_process(rig):
     async def run():
         session = await rig.start()
@@ -567,48 +584,59 @@ def test_close_is_idempotent_and_leaves_no_process(rig):
     asyncio.run(run())
 
 
+@pytest.mark.everywhere
 def test_what_a_dead_worker_started_ends_too(rig):
-    source = """
+    seconds = long_sleep()
+    source = f"""
         import os, subprocess
-        child = subprocess.Popen(["sleep", "1000"])
-        open("pid", "w").write(str(child.pid))
+        subprocess.Popen(["sleep", "{seconds}"])
+        llm_query("q")
         os._exit(3)
     """
+
+    class Looks(Parent):
+        async def __call__(self, fn, arguments):
+            while not with_word(seconds):  # the test's own timeout bounds this
+                pass
+            return await super().__call__(fn, arguments)
+
+    rig.parent = Looks()
     assert rig.cell(source, grants=Grants(processes=True)) == "the worker exited with code 3"
-    assert not is_running(int((rig.folder / "scratch-1" / "pid").read_text()))
+    assert len(rig.parent.asked) == 1
+    assert not with_word(seconds)
 
 
-def test_workers_of_a_killed_parent_end(environment, tmp_path):
+@pytest.mark.everywhere
+def test_workers_of_a_killed_parent_end(rig):
+    marks = [new_mark() for _ in range(3)]
+    endless = ["import time; time.sleep(1000)", "while True: pass", "while True: pass"]
+    cells = [marked(mark, f"log('there')\n{source}") for mark, source in zip(marks, endless, strict=True)]
     program = f"""
-        import asyncio, sys
+        import asyncio
         from pathlib import Path
-        from orchestrator.environments.{environment.name} import {type(environment).__name__}
+        from orchestrator.app import environment_factory
         from orchestrator.values import Cell, WorkerSpec
 
         async def serve(fn, arguments):
             print(arguments["text"], flush=True)
 
         async def main():
-            environment = {type(environment).__name__}()
+            environment = environment_factory({rig.name!r}, {rig.settings!r})()
             sessions = []
             for number in range(3):
-                scratch = Path({str(tmp_path)!r}) / str(number)
+                scratch = Path({str(rig.folder)!r}) / str(number)
                 scratch.mkdir()
                 sessions.append(await environment.start(WorkerSpec(scratch=scratch, cwd=scratch)))
-            busy = "import os\\nlog(os.getpid())\\nwhile True: pass"
-            await asyncio.gather(*(s.cell(Cell(1, busy), serve, 1000) for s in sessions[1:]),
-                                 sessions[0].cell(Cell(1, "import os, time\\nlog(os.getpid())\\ntime.sleep(1000)"), serve, 1000))
+            await asyncio.gather(*(s.cell(Cell(1, cell), serve, 1000) for s, cell in zip(sessions, {cells!r})))
         asyncio.run(main())
     """
-    import subprocess
-
     argv = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as parent:
-        pids = [int(parent.stdout.readline()) for _ in range(3)]
-        assert all(map(is_running, pids))
+        assert [parent.stdout.readline() for _ in range(3)] == ["there\n"] * 3
+        assert all(map(named, marks))
         parent.send_signal(signal.SIGKILL)
     # The test's own timeout bounds this.
-    while any(map(is_running, pids)):
+    while any(map(named, marks)):
         pass
 
 
@@ -641,6 +669,7 @@ def test_starting_and_closing_leaves_no_descriptor(rig):
 # ------------------------------------------------------------------------------------- surroundings
 
 
+@pytest.mark.everywhere
 def test_worker_has_no_variables_of_ours_but_those_granted(rig, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     done = rig.cell("import os\nFINAL(dict(os.environ))", grants=Grants(env={"ALLOWED": "yes"}))
@@ -657,6 +686,7 @@ def test_worker_has_no_variables_of_ours_but_those_granted(rig, monkeypatch):
     assert done.answer["HOME"].startswith(str(rig.folder))
 
 
+@pytest.mark.everywhere
 def test_sets_of_strings_have_the_same_order_in_each_worker(rig):
     orders = [rig.cell("FINAL(list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}))").answer for _ in range(3)]
     assert orders[0] == orders[1] == orders[2]
@@ -669,6 +699,7 @@ def test_seed_makes_random_numbers_repeat(rig):
     assert first == second != other
 
 
+@pytest.mark.everywhere
 def test_texts_by_file_arrive_whole_and_go_back_by_name(rig, tmp_path):
     blobs = tmp_path / "blobs"
     blobs.mkdir()
@@ -716,6 +747,7 @@ def function_of(
     return asyncio.run(run())
 
 
+@pytest.mark.everywhere
 def test_function_runs_with_its_neighbours_and_stays_loaded(rig):
     source = """
         from beside import VALUE
@@ -857,6 +889,7 @@ def script(
     return asyncio.run(run())
 
 
+@pytest.mark.everywhere
 def test_script_gets_stdin_and_variables_and_gives_its_output(rig):
     done = script(rig, ["sh", "-c", "cat; echo $EXTRA; echo problem >&2; exit 3"], stdin="in: é\n")
     assert (done.returncode, done.stdout, done.stderr, done.truncated) == (
@@ -878,12 +911,12 @@ def test_script_that_is_not_there_is_told(rig):
     assert "`no-such-program` could not be started" in done.stderr
 
 
+@pytest.mark.everywhere
 def test_script_that_is_late_is_killed_with_all_it_started(rig):
-    pids = rig.folder / "scratch-1" / "pids"
-    # Asked for by the cell's own condition: the pids are there before the deadline can pass.
+    seconds = long_sleep()
     with pytest.raises(WorkerLost, match=r"did not end within 1\.5 s, its deadline"):
-        script(rig, ["sh", "-c", f"sleep 1000 & echo $! $$ > {pids}; wait"], timeout_s=1.5)
-    assert not any(is_running(int(pid)) for pid in pids.read_text().split())
+        script(rig, ["sh", "-c", f"sleep {seconds} & sleep {seconds}; wait"], timeout_s=1.5)
+    assert not with_word(seconds)
 
 
 def test_expression_sees_its_names_only(rig):
@@ -901,6 +934,42 @@ def test_expression_sees_its_names_only(rig):
     assert (yes.value, yes.shown, yes.truth, yes.failure) == (True, "True", True, None)
     assert (no_json.value, no_json.shown, no_json.truth) == (None, "[{1}, 1]", True)
     assert (wrong.failure.type, wrong.truth) == ("AttributeError", False)
+
+
+def new_mark() -> str:
+    """A name that no process has."""
+    return f"w-{secrets.token_hex(5)}"
+
+
+def marked(mark: str, source: str) -> str:
+    """The source of a cell whose worker can be found by a name: it may have another number in its own world."""
+    return f"import ctypes\nctypes.CDLL(None).prctl(15, {mark!r}.encode(), 0, 0, 0)\n{source}"
+
+
+def named(mark: str) -> bool:
+    """Whether a process of this name lives on this machine."""
+    return any(_said(one / "comm").strip() == mark and is_running(int(one.name)) for one in _processes())
+
+
+def long_sleep() -> str:
+    """A number of seconds, for a program that can be told by it."""
+    return f"1000.{secrets.randbelow(10**9):09d}"
+
+
+def with_word(word: str) -> bool:
+    """Whether a process with this word on its command line lives."""
+    return any(word in _said(one / "cmdline") and is_running(int(one.name)) for one in _processes())
+
+
+def _processes() -> list[Path]:
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _said(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def is_running(pid: int) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.environments import confine, confined
+from orchestrator.environments.command import ISOLATED
 from orchestrator.environments.confined import Confined, probe
-from orchestrator.environments.process import ISOLATED
 from orchestrator.environments.session import ScriptCall
 from orchestrator.errors import EnvironmentUnavailable, WorkerLost
 from orchestrator.values import Cell, Grants, WorkerSpec
