@@ -66,6 +66,8 @@ P = ParamSpec("P")
 ENVIRONMENTS = {
     "confined": "orchestrator.environments.confined:Confined",
     "bubblewrap": "orchestrator.environments.bubblewrap:Bubblewrap",
+    "docker": "orchestrator.environments.container:Docker",
+    "podman": "orchestrator.environments.container:Podman",
     "process": "orchestrator.environments.process:Process",
 }
 """Environments by name, imported when one is asked for."""
@@ -443,7 +445,8 @@ def environment_factory(
         close = difflib.get_close_matches(name, ENVIRONMENTS, n=1)
         hint = f"did you mean `{close[0]}`? " if close else ""
         raise UsageError(
-            f"no environment named `{name}`", hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}"
+            f"no environment named `{name}`",
+            hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}",
         )
     try:
         factory: Callable[..., Environment] = getattr(importlib.import_module(module), attribute)

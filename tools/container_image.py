@@ -19,6 +19,7 @@ from pathlib import Path
 
 PYTHONS = ("/usr/bin/python3", sys.executable)
 PROGRAMS = ("sh", "bash", "env", "cat", "echo", "head", "ls", "mkdir", "rm", "sleep", "true", "false", "wc")
+TIME_ZONES = "/usr/share/zoneinfo/Europe"
 LEFT_OUT = {
     "test",
     "tests",
@@ -48,9 +49,8 @@ def pack(target: Path) -> None:
     """Write the archive. Raises OSError and FileNotFoundError where this machine lacks what it takes."""
     python = next(path for path in PYTHONS if Path(path).exists())
     library, found = _python_files(python)
-    paths = {found, *_extensions(library)}
-    paths |= {path for name in PROGRAMS if (path := shutil.which(name)) is not None}
-    paths |= {needed for path in sorted(paths) for needed in _libraries(path)}
+    paths = {found, *(path for name in PROGRAMS if (path := shutil.which(name)) is not None)}
+    paths |= {needed for path in (*sorted(paths), *_extensions(library)) for needed in _libraries(path)}
     with tarfile.open(target, "w") as archive:
         for folder in FOLDERS:
             _add_folder(archive, folder)
@@ -59,6 +59,8 @@ def pack(target: Path) -> None:
         for path in sorted(paths):
             _add_file(archive, path)
         archive.add(library, library.strip("/"), filter=_kept)
+        if os.path.isdir(TIME_ZONES):
+            archive.add(TIME_ZONES, TIME_ZONES.strip("/"), filter=_kept)
         if not any(path.startswith("/bin/") for path in paths):
             _add_link(archive, "bin", "usr/bin")
         if not found.endswith("/bin/python3"):

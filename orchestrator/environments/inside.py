@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Callable
     from typing import NoReturn
 
 
@@ -35,8 +36,8 @@ def serve(confine: types.ModuleType | None) -> None:
     loaded("worker").serve(os.dup(0), os.dup(1), None if confine is None else confine.apply)
 
 
-def keep() -> NoReturn:
-    """Start a worker, and end with it as it ended; or end it when the stream ends."""
+def keep(at_end: Callable[[], None] = lambda: None) -> NoReturn:
+    """Start a worker, and end with it as it ended; or end it when the stream ends. `at_end` is called in the end."""
     confine = confinement()
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -66,10 +67,12 @@ def keep() -> NoReturn:
     while status is None:
         if any(descriptor == 0 for descriptor, _ in poll.poll()):
             _end_all(me, worker)
+            at_end()
             os._exit(0)
         os.read(ended, 100)
         status = _reaped(worker)
     _end_all(me, worker)
+    at_end()
     os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 

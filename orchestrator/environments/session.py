@@ -88,6 +88,9 @@ CallError is raised again in the worker. Anything else that it raises ends the w
 """
 
 
+Carry = Callable[[TextFile], Awaitable[None]]
+
+
 class Leash(Protocol):
     """How a launcher holds the process that it started."""
 
@@ -116,12 +119,15 @@ class Session:
         leash: Leash,
         streams: tuple[_Reader, asyncio.StreamWriter],
         places: Places | None = None,
+        carry: Carry | None = None,
     ) -> None:
         self.pid = leash.pid
         self._spec = spec
         self._leash = leash
         self._reader, self._writer = streams
         self._places = places
+        self._carry = carry
+        self._new: list[TextFile] = []  # of these, those that are to be carried
         self._texts: dict[str, list[TextFile]] = {}  # all that the worker was given, by sha256
         self._n_requests = 0
         self.looks = itertools.count(1)
@@ -264,7 +270,12 @@ class Session:
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Write a frame, and wait while the worker is behind with reading."""
-        self.post(frame)
+        packed = self._packed(frame)
+        if self._carry is not None:
+            for text in self._new:
+                await self._carry(text)
+            self._new.clear()
+        self._writer.write(packed)
         await self._writer.drain()
 
     def post(self, frame: dict[str, Any]) -> None:
@@ -278,12 +289,14 @@ class Session:
         while has_more:
             length, has_more = worker.piece_of(await self._reader.readexactly(4), len(body))
             body += await self._reader.readexactly(length)
-        return worker.unpack(body, self._special)
+        frame = worker.unpack(body, self._special)
+        return frame if self._places is None else self._places.received(frame)
 
     def _packed(self, frame: dict[str, Any]) -> bytes:
-        # The common frame holds nothing special, and copying it to find that out would cost more than encoding it.
         if self._places is not None:
-            frame = self._places.started(frame)
+            self._remember(frame)
+            return worker.framed(worker.encoded(self._places.sent(frames.wire(frame))))
+        # The common frame holds nothing special, and copying it to find that out would cost more than encoding it.
         try:
             body = worker.encoded(frame)
         except TypeError:
@@ -296,6 +309,8 @@ class Session:
     def _remember(self, value: Any) -> None:
         if isinstance(value, TextFile):
             self._texts.setdefault(value.sha256, []).append(value)
+            if self._carry is not None:
+                self._new.append(value)
         elif isinstance(value, list | tuple):
             for item in value:
                 self._remember(item)
@@ -533,13 +548,17 @@ class _ServeRaised(Exception):
 
 
 async def open_session(
-    sock: socket.socket, leash: Leash, spec: WorkerSpec, places: Places | None = None
+    sock: socket.socket,
+    leash: Leash,
+    spec: WorkerSpec,
+    places: Places | None = None,
+    carry: Carry | None = None,
 ) -> Session:
     """The session of a worker that was just started at the other end of the socket. Raises EnvironmentUnavailable.
 
-    `places`: what the worker has under other names.
+    `places`: what the worker has under other names. `carry` has a text where the worker can open it.
     """
-    session = Session(spec, leash, await _streams(sock), places)
+    session = Session(spec, leash, await _streams(sock), places, carry)
     try:
         async with asyncio.timeout(START_S):
             await session.send(_start_frame(spec))
@@ -550,7 +569,9 @@ async def open_session(
             why = (
                 "it took too long" if isinstance(error, TimeoutError) else _described_end(await leash.wait())
             )
-            raise EnvironmentUnavailable(f"a worker could not be started: {why}{_said(spec)}") from error
+            raise EnvironmentUnavailable(
+                f"a worker could not be started: {why}{said_at_start(spec)}"
+            ) from error
         raise
     if hello["kind"] != "hello" or hello.get("v") != worker.VERSION:
         await session.close()
@@ -650,7 +671,7 @@ def _described_end(code: int) -> str:
     return f"the worker was killed by signal {-code}"
 
 
-def _said(spec: WorkerSpec) -> str:
+def said_at_start(spec: WorkerSpec) -> str:
     """The end of what a worker wrote to standard error before it was a worker."""
     try:
         text = (spec.scratch / worker.OUTPUT_FILE).read_text("utf-8", "replace").strip()
