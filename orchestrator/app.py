@@ -185,8 +185,9 @@ def plan_resume(request: ResumeRequest) -> Plan | RunResult:
     folder = find_run(workspace, request.run)
     if (end := end_of_run(folder)) is not None:
         return result_of(folder.name, end)
-    record = read_record(folder)
-    by_asker = Backends(workspace).approves_by_asker
+    reach = Backends(workspace)
+    record = read_record(folder, reach.secrets)
+    by_asker = reach.approves_by_asker
     answers = checked_answers(record, request.answers, request.approve, request.deny, by_asker=by_asker)
     record.answers |= answers
     planned = _planned_again(
@@ -206,7 +207,8 @@ def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
             f"run `{folder.name}` has not ended yet, so there is nothing to compare with",
             hint=f"`orchestrate resume {folder.name}` goes on with it",
         )
-    return replace(_planned_again(read_record(folder), place, folder.name), rehearses=True)
+    record = read_record(folder, Backends(place).secrets)
+    return replace(_planned_again(record, place, folder.name), rehearses=True)
 
 
 async def rehearse(planned: Plan) -> tuple[RunResult, list[Difference]]:
@@ -289,6 +291,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
         inputs=inputs,
         known=stand_ins(catalog.skills, trust.barred),
         skills=stand_ins(catalog.select(workflow.skills)[0], trust.barred),
+        secrets=reach.secrets,
         lock=trust.lock,
         barred=trust.barred,
         trusts=trust.trusts,

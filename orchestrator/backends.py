@@ -59,6 +59,14 @@ class Backends:
         """Whether runs follow the record of earlier ones, and programs are distilled."""
         return self._settings is None or bool(self._settings.learning.get("enabled", True))
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Variables whose values are secret, beside those whose names say so."""
+        if self._settings is None:
+            return ()
+        keys = [one.key_env for one in self._settings.models.values() if one.key_env]
+        return (*keys, *self._settings.secrets.get("variables", ()))
+
     def configurable(self) -> str:
         """What to do where no model is configured."""
         from orchestrator.models.names import configurable

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST = 1e15
 """No number in the file is larger: what is, is a slip, and would not do as a float."""
 
-TABLES = ("models", "commands", "fan_out", "cache", "approvals", "suggest", "learning", "executor")
+TABLES = ("models", "commands", "fan_out", "cache", "approvals", "suggest", "learning", "secrets", "executor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Settings:
         default_factory=dict
     )  # looked at in `memory.taught`, which can't wait for this
     learning: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
@@ -101,6 +102,7 @@ def load_settings(*paths: Path) -> Settings:
                 {**settings.approvals, **found.approvals},
                 {**settings.suggest, **found.suggest},
                 {**settings.learning, **found.learning},
+                {**settings.secrets, **found.secrets},
                 {**settings.executor, **found.executor},
                 (*settings.warnings, *found.warnings),
             )
@@ -148,10 +150,13 @@ class _Reader:
         approvals = self._table(tables.get("approvals", {}), _APPROVALS, ("approvals",))
         suggest = self._table(tables.get("suggest", {}), _SUGGEST, ("suggest",))
         learning = self._table(tables.get("learning", {}), _LEARNING, ("learning",))
+        secrets = self._table(tables.get("secrets", {}), _SECRETS, ("secrets",))
         executor = tables.get("executor", {})
         warnings = tuple(problem for problem in self.problems if problem.severity == "warning")
         executor = executor if isinstance(executor, dict) else {}
-        return Settings(models, commands, fan_out, cache, approvals, suggest, learning, executor, warnings)
+        return Settings(
+            models, commands, fan_out, cache, approvals, suggest, learning, secrets, executor, warnings
+        )
 
     def _located(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A program that is given as a path is looked for from the file's folder: it runs in an empty one."""
@@ -337,6 +342,7 @@ _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one
 _CACHE = {"replies": _TRUTH}
 _APPROVALS = {"by_asker": _CACHE["replies"]}
 _LEARNING = {"enabled": _TRUTH}
+_SECRETS = {"variables": _TEXTS}
 _SUGGEST = {"learn": _TRUTH, "across_workspaces": _TRUTH}
 _EXAMPLES = {"model": 'model = "openai/gpt-5-mini"', "argv": 'argv = ["claude", "-p"]'}
 
@@ -351,6 +357,7 @@ def known_keys() -> Iterator[tuple[str, str]]:
         ("approvals", _APPROVALS),
         ("suggest", _SUGGEST),
         ("learning", _LEARNING),
+        ("secrets", _SECRETS),
     ):
         for key in kinds:
             yield table, key

@@ -322,7 +322,7 @@ class Engine:
             checks=best.attempt.checks if best else (),
             usage=self._parts.ledger.usage,
             attempts=tuple(one.attempt for one in self._tried),
-            message=message,
+            message=self._parts.journal.hiding.text(message),
             exit_code=exit_code,
             learned=tuple(self._parts.learning.news),
         )

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from orchestrator.errors import UsageError
 from orchestrator.memory.files import workspace_error
 from orchestrator.runs import shapes
+from orchestrator.runs.hiding import Hiding
 from orchestrator.runs.past import Past
 
 if TYPE_CHECKING:
@@ -75,9 +76,16 @@ class Journal:
     file tells other processes that the run is alive, and goes with the process however it ends.
     """
 
-    def __init__(self, folder: Path, run: str, listen: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        listen: Callable[[Event], None] | None = None,
+        hiding: Hiding | None = None,
+    ) -> None:
         self.folder = folder
         self.run = run
+        self.hiding = hiding or Hiding()
         self._blobs = folder / "blobs"
         self._listen = listen
         self._seq = 0
@@ -113,6 +121,7 @@ class Journal:
     def append(self, event: EventName, call: str, **fields: Any) -> Event:
         """Write one event. Raises WorkspaceError when the disk takes no more; what was written stays whole."""
         happened = Event(self._seq, _now(), self.run, call, event, fields)
+        told = self.hiding.fields(fields)
         head = {
             "v": VERSION,
             "seq": happened.seq,
@@ -121,12 +130,12 @@ class Journal:
             "call": call,
             "event": event,
         }
-        stored = {name: self._stored(value) for name, value in fields.items()}
+        stored = {name: self._stored(value) for name, value in told.items()}
         self._write(json.dumps(head | stored, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self._seq += 1
         self.past.add(happened)
         if self._listen is not None:
-            self._listen(happened)
+            self._listen(happened if told is fields else replace(happened, fields=told))
         return happened
 
     def _load(self) -> None:
@@ -135,7 +144,7 @@ class Journal:
             return
         path = self.folder / FILE_NAME
         for event in read_journal(path, strict=True):
-            self.past.add(event)
+            self.past.add(replace(event, fields=self.hiding.restored(event.event, event.fields)))
             self._seq = event.seq + 1
         self.past.close_count()
         data = path.read_bytes()
@@ -151,7 +160,7 @@ class Journal:
     def tell(self, event: EventName, call: str, **fields: Any) -> None:
         """Hand an event to the listener without writing it."""
         if self._listen is not None:
-            self._listen(Event(-1, _now(), self.run, call, event, fields))
+            self._listen(Event(-1, _now(), self.run, call, event, self.hiding.fields(fields)))
 
     def blob(self, data: bytes) -> Path:
         """Keep bytes under their sha256; the same bytes are kept once."""

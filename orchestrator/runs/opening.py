@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache
@@ -16,6 +17,7 @@ from orchestrator.memory.usage import UsageStore
 from orchestrator.runs.budget import Ledger
 from orchestrator.runs.context import forget_texts
 from orchestrator.runs.desk import Desk
+from orchestrator.runs.hiding import Hiding
 from orchestrator.runs.journal import FILE_NAME, Journal, is_alive
 from orchestrator.runs.learning import Learning
 from orchestrator.runs.models import Models
@@ -60,7 +62,10 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         _make_folders(plan.workspace, folder, resumes=plan.resumes)
         stack.enter_context(_made(plan))
-        journal = stack.enter_context((Rehearsal if plan.rehearses else Journal)(folder, plan.run, listen))
+        hiding = Hiding(plan.run, os.environ, plan.secrets)
+        journal = stack.enter_context(
+            (Rehearsal if plan.rehearses else Journal)(folder, plan.run, listen, hiding)
+        )
         scratch = plan.workspace.scratch / plan.run
         if plan.rehearses:  # beside a run that may be going on, and several at once
             scratch = (
@@ -110,7 +115,7 @@ def begun(
     """The result of a run that waits for inputs before anything else: on record, with nothing opened."""
     folder = plan.workspace.runs / plan.run
     _make_folders(plan.workspace, folder, resumes=plan.resumes)
-    with Journal(folder, plan.run, listen) as journal:
+    with Journal(folder, plan.run, listen, Hiding(plan.run, os.environ, plan.secrets)) as journal:
         if journal.past.header:
             journal.append("resumed", "0", answers=dict(plan.answers))
         else:
@@ -133,7 +138,7 @@ def refused(
         return result
     folder = plan.workspace.runs / plan.run
     _make_folders(plan.workspace, folder, resumes=False)
-    with Journal(folder, plan.run, listen) as journal:
+    with Journal(folder, plan.run, listen, Hiding(plan.run, os.environ, plan.secrets)) as journal:
         journal.append("run_started", "0", **header)
         journal.append("run_finished", "0", **finished_fields(result))
     return result

@@ -45,6 +45,9 @@ class Plan:
     resumes: bool = False  # the run has a record, and goes on with it
     answers: Mapping[str, Any] = field(default_factory=dict)  # to its needs, by their ids
     lock: Mapping[str, Trusted] = field(default_factory=dict)  # what the workspace trusts
+    secrets: tuple[
+        str, ...
+    ] = ()  # variables whose values stay out of the record, beside those whose names say so
     barred: tuple[str, ...] = ()  # skills that it may name and that are not trusted: calling one ends the run
     trusts: tuple[Skill, ...] = ()  # skills that whoever asked for the run vouches for, to be put on the lock
     vouched: How = "program"  # in what way

@@ -59,7 +59,7 @@ class Recital(Rehearsal):
     """The journal of a proof: it holds a run's calls, in no order, and takes nothing in."""
 
     def __init__(self, real: Any, calls: Sequence[Told]) -> None:
-        self.folder, self.run = real.folder, real.run
+        self.folder, self.run, self.hiding = real.folder, real.run, real.hiding
         self.differences = []
         self._listen = None
         self.past = _AnyOrder(calls)

@@ -6,10 +6,11 @@ What does not come out as it did is a difference. A call that the record does no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.runs.context import recorded
+from orchestrator.runs.hiding import Hiding
 from orchestrator.runs.journal import FILE_NAME, Event, Journal, read_journal
 from orchestrator.runs.past import Past
 
@@ -41,14 +42,21 @@ class Difference:
 class Rehearsal(Journal):
     """The journal of a run that is replayed: read, compared with, and never written."""
 
-    def __init__(self, folder: Path, run: str, listen: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        listen: Callable[[Event], None] | None = None,
+        hiding: Hiding | None = None,
+    ) -> None:
         self.folder = folder
         self.run = run
+        self.hiding = hiding or Hiding()
         self.differences: list[Difference] = []
         self._listen = listen
         self.past = Past(whole=True)
         for event in read_journal(folder / FILE_NAME, strict=True):
-            self.past.add(event)
+            self.past.add(replace(event, fields=self.hiding.restored(event.event, event.fields)))
         self.recorded = self.past.finished or {}
         self.past.go_on()
 
@@ -73,7 +81,7 @@ class Rehearsal(Journal):
 
     def compare(self, call: str, what: str, now: Any, before: Any) -> None:
         """Note a difference where two values are not equal, but for the names of folders."""
-        now = recorded(now)
+        now, before = (self.hiding.fields({"value": one})["value"] for one in (recorded(now), before))
         if isinstance(now, str) and isinstance(before, str):
             now, before = (_SCRATCH.sub(r"/\1", text) for text in (now, before))
         if now != before:

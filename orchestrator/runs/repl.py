@@ -134,7 +134,7 @@ class Repl:
         self, cell: Cell, stage: int, *, is_whole: bool = False, again: bool = False
     ) -> tuple[Observation, bool]:
         """What a cell shows, and whether its worker outlived it."""
-        call, note = self._server.call, ""
+        parts, call, note = self._server.parts, self._server.call, ""
         if (starting := self._starting) is not None:
             await starting
             self._starting = None
@@ -157,9 +157,10 @@ class Repl:
         self.partial = done.partial
         error = _error(done)
         self._ran.append(Ran(cell, stage, error))
+        hide = parts.journal.hiding.text
         observation = Observation(
-            note + shown(done),
-            error,
+            note + hide(shown(done)),
+            None if error is None else hide(error),
             done.answered and done.failure is None,
             done.answer,
             done.failure is not None and done.failure.message in self._broken,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.environments.session import MARK
 from orchestrator.errors import Denied, UsageError
 from orchestrator.runs.desk import Need, need_id
+from orchestrator.runs.hiding import Hiding
 from orchestrator.runs.journal import FILE_NAME, is_alive, read_journal
 from orchestrator.runs.processes import ancestors, this_process
 
@@ -51,16 +52,21 @@ class Record:
         return {**self.header["inputs"], **later}
 
 
-def read_record(folder: Path) -> Record:
-    """The outline of the run in a folder. Raises UsageError for a journal that can't be gone on with."""
+def read_record(folder: Path, secrets: Iterable[str] = ()) -> Record:
+    """The outline of the run in a folder. Raises UsageError for a journal that can't be gone on with.
+
+    `secrets` are variables whose values are hidden in it, beside those whose names say so.
+    """
+    hiding = Hiding(folder.name, os.environ, secrets)
     path = folder / FILE_NAME
     record = Record(folder.name)
     for event in read_journal(path, strict=True, only=TOLD):
+        fields = hiding.restored(event.event, event.fields)
         match event.event:
             case "run_started":
-                record.header = event.fields
+                record.header = fields
             case "resumed":
-                record.answers.update(event.fields.get("answers") or {})
+                record.answers.update(fields.get("answers") or {})
             case "suspended":
                 record.needs |= {need["id"]: need for need in event.fields["needs"]}
                 record.asker = event.fields.get("asker")
