@@ -7,7 +7,7 @@ Three layers, because each has holes that another closes:
 
 - *Landlock* says which files may be opened, moved or made, and (from ABI 6 of the kernel's interface) that signals
   and abstract sockets stay inside. It says nothing about stat, chmod, chown, times, extended attributes, UDP,
-  netlink, or sockets that are files.
+  netlink, sockets that are files, or shared memory of System V.
 - *seccomp* takes away the system calls that Landlock does not look at, and those that could undo the rest: sockets,
   changes of rights and times, tracing, signals to others, namespaces, mounts, io_uring, and, unless a worker may
   have processes, fork and exec. `setsid` and `setpgid` are refused always: all that a worker starts stays in its
@@ -252,8 +252,12 @@ tkill 200 130             tgkill 234 131            socket 41 198             fo
 vfork 58 -                clone 56 220              clone3 435 435            execve 59 221
 execveat 322 281          ioctl 16 29               prctl 157 167             truncate 76 45
 open 2 -                  openat 257 56             openat2 437 437           socketpair 53 199
-memfd_create 319 279        memfd_secret 447 447      shmget 29 194             msgget 68 186             semget 64 190
-mq_open 240 180
+memfd_create 319 279      memfd_secret 447 447      mq_open 240 180           fcntl 72 25
+shmget 29 194             shmat 30 196              shmctl 31 195             msgget 68 186
+msgsnd 69 189             msgrcv 70 188             msgctl 71 187             semget 64 190
+semop 65 193              semtimedop 220 192        semctl 66 191             ioprio_set 251 30
+setpriority 141 140       sched_setparam 142 118    sched_setscheduler 144 119 sched_setaffinity 203 122
+sched_setattr 314 274
 """
 
 
@@ -272,11 +276,14 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _REFUSED = set(_NUMBERS) - {
     "kill", "tkill", "tgkill", "socket", "socketpair", "fork", "vfork", "clone", "clone3", "execve", "execveat",
     "ioctl", "prctl", "prlimit64", "truncate", "open", "openat", "openat2", "pidfd_send_signal", "rt_sigqueueinfo",
-    "rt_tgsigqueueinfo",
+    "rt_tgsigqueueinfo", "fcntl", "setpriority", "ioprio_set", "sched_setparam", "sched_setscheduler", "sched_setaffinity",
+    "sched_setattr",
 }  # fmt: skip
 
 _NAMESPACES = 0x7E020080  # CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET, -TIME
 _CLONE_THREAD = 0x10000
+_F_SET_OWNER = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
+_ALL_BITS = 0xFFFFFFFF
 _ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _BITS, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER, _ARCH = 0, 4
@@ -309,16 +316,20 @@ class _Program(list[bytes]):
         self.add(_RETURN, _ALLOW)
         self.add(_RETURN, action)
 
-    def refuse_unless(self, name: str, argument: int, values: list[int]) -> None:
-        """EPERM unless the argument's lower half is one of the values."""
+    def refuse_unless(self, name: str, *tests: tuple[int, list[int], int]) -> None:
+        """EPERM unless each argument is, in those bits of its lower half that count, one of its values.
+
+        A test is (argument, values, bits that count).
+        """
         if name not in _NUMBERS:
             return
-        n_values = len(values)
-        self.add(_EQUAL, _NUMBERS[name], 0, n_values + 3)
-        self.add(_LOAD, 16 + 8 * argument)
-        for number, value in enumerate(values):
-            self.add(_EQUAL, value, n_values - number, 0)
-        self.add(_RETURN, _EPERM)
+        self.add(_EQUAL, _NUMBERS[name], 0, sum(len(values) + 3 for _, values, _ in tests) + 1)
+        for argument, values, bits in tests:
+            self.add(_LOAD, 16 + 8 * argument)
+            self.add(_AND, bits)
+            for number, value in enumerate(values):
+                self.add(_EQUAL, value, len(values) - number, 0)
+            self.add(_RETURN, _EPERM)
         self.add(_RETURN, _ALLOW)
 
 
@@ -338,33 +349,48 @@ def _program(abi: int, network: bool, processes: bool) -> bytes:
     _sockets(program, network)
     _processes(program, processes)
     _truncation(program, abi)
-    program.refuse_if(
-        "ioctl", 1, [(_EQUAL, 0x5412), (_EQUAL, 0x541C)]
-    )  # TIOCSTI, TIOCLINUX: typing for the user
+    # TIOCSTI, TIOCLINUX: typing for the user. FIOSETOWN, SIOCSPGRP: see `_signals`.
+    program.refuse_if("ioctl", 1, [(_EQUAL, 0x5412), (_EQUAL, 0x541C), (_EQUAL, 0x8901), (_EQUAL, 0x8902)])
     program.refuse_if("prctl", 0, [(_EQUAL, _PR_SET_PDEATHSIG)])  # it has to die with its parent
-    program.refuse_unless("prlimit64", 0, [0, os.getpid()])  # limits of itself only
+    _own_turn(program)
     program.add(_RETURN, _ALLOW)
     return b"".join(program)
 
 
+def _own_turn(program: _Program) -> None:
+    """Limits and turns at the processor and the disk: its own only. The kernel lets one change those of its user."""
+    for name in ("prlimit64", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr"):
+        program.refuse_unless(name, (0, [0, os.getpid()], _ALL_BITS))
+    for name in ("setpriority", "ioprio_set"):  # of a process (0, 1), not of a group or a user
+        kind = 0 if name == "setpriority" else 1
+        program.refuse_unless(name, (0, [kind], _ALL_BITS), (1, [0, os.getpid()], _ALL_BITS))
+
+
 def _signals(program: _Program, abi: int, processes: bool) -> None:
-    """Signals to itself only; with processes, to those of its own too, which only Landlock can tell apart."""
+    """Signals to itself only; with processes, to those of its own too, which only Landlock can tell apart.
+
+    Who owns a descriptor is sent a signal when something arrives there, which may be any: nobody is made its owner.
+    """
+    program.refuse_if("fcntl", 1, [(_EQUAL, one) for one in _F_SET_OWNER])
     if processes and abi >= 6:
         return
     for name in ("pidfd_send_signal", "rt_tgsigqueueinfo", "tkill"):
         program.refuse(name)
     own = [0, os.getpid()]  # 0 is its own process group, in which there is nobody else
     for name in ("kill", "rt_sigqueueinfo"):
-        program.refuse_unless(name, 0, own[1:] if processes else own)
+        program.refuse_unless(name, (0, own[1:] if processes else own, _ALL_BITS))
     if not processes:  # programs send themselves SIGABRT like this, under numbers that are not known now
-        program.refuse_unless("tgkill", 0, own[1:])
+        program.refuse_unless("tgkill", (0, own[1:], _ALL_BITS))
 
 
 def _sockets(program: _Program, network: bool) -> None:
-    """Pairs of sockets always, internet sockets when granted; never sockets that are files, as docker's is."""
-    program.refuse_unless("socketpair", 0, [1])
+    """Pairs of sockets always, internet sockets when granted; never sockets that are files, as docker's is.
+
+    Pairs of streams and of packets: one of datagrams (or raw, which is the same) can send to any socket file by its name.
+    """
+    program.refuse_unless("socketpair", (0, [1], _ALL_BITS), (1, [1, 5], 0xF))
     if network:
-        program.refuse_unless("socket", 0, [2, 10])
+        program.refuse_unless("socket", (0, [2, 10], _ALL_BITS))
     else:
         program.refuse("socket")
 

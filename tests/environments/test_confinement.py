@@ -91,6 +91,11 @@ FORBIDDEN = {
     "connect by TCP": "import socket; socket.create_connection(('127.0.0.1', {port}))",
     "make a UDP socket": "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
     "make a file socket": "import socket; socket.socket(socket.AF_UNIX)",
+    "make a pair of datagrams": "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
+    "make a raw pair": "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_RAW)",
+    "slow us": "import os; os.setpriority(os.PRIO_PROCESS, {pid}, 0)",
+    "move us to a core": "import os; os.sched_setaffinity({pid}, {{0}})",
+    "let us idle": "import os; os.sched_setscheduler({pid}, os.SCHED_OTHER, os.sched_param(0))",
     "make a netlink socket": "import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
     "fork": "import os; os.fork()",
     "start a program": "import subprocess; subprocess.run(['/bin/true'])",
@@ -141,13 +146,23 @@ RAW = {
     "bpf": "syscall({bpf}, 0, iov, 8)",
     "pidfd_send_signal": "syscall(424, 0, 9, None, 0)",
     "open_by_handle_at": "syscall({handle}, 0, iov, 0)",
+    "shmat": "shmat(0, None, 0o10000)",
+    "shmctl": "shmctl(0, 13, iov)",
+    "msgrcv": "msgrcv(0, iov, 8, 0, 0o4000)",
+    "semctl": "semctl(0, 0, 12)",
+    "setpriority of a group": "setpriority(1, 0, 0)",
+    "setpriority of a user": "setpriority(2, 0, 0)",
+    "ioprio_set": "syscall({ioprio}, 1, {pid}, 0)",
+    "F_SETOWN": "fcntl(0, 8, {pid})",
+    "F_SETSIG": "fcntl(0, 10, 9)",
+    "FIOSETOWN": "ioctl(0, 0x8901, iov)",
 }
 
 
 @pytest.mark.parametrize("name", RAW)
 def test_system_call_is_refused(name, tmp_path):
     numbers = {"pid": os.getpid(), **{key: confine._NUMBERS.get(call, 0) for key, call in
-               {"vfork": "vfork", "bpf": "bpf", "handle": "open_by_handle_at"}.items()}}  # fmt: skip
+               {"vfork": "vfork", "bpf": "bpf", "handle": "open_by_handle_at", "ioprio": "ioprio_set"}.items()}}  # fmt: skip
     if name == "vfork" and not numbers["vfork"]:
         pytest.skip("this machine has no such system call")
     source = f"""
@@ -190,6 +205,8 @@ def test_what_was_granted_works(tmp_path, outside):
         os.mkdir("d"); os.rename("moved", "d/moved"); os.symlink("own", "link")
         tempfile.NamedTemporaryFile().write(b"x")
         one, other = socket.socketpair()
+        socket.socketpair(type=socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        os.nice(1); os.sched_setaffinity(0, os.sched_getaffinity(0)); os.setpriority(os.PRIO_PROCESS, os.getpid(), 2)
         thread = threading.Thread(target=one.send, args=(b"x",)); thread.start(); thread.join()
         import asyncio, sqlite3, hashlib, uuid, ssl, zoneinfo, unicodedata, decimal
         asyncio.run(asyncio.sleep(0))
@@ -373,6 +390,7 @@ print(json.dumps({
     "open and truncate": attempt(lambda: os.open(file, os.O_RDONLY | os.O_TRUNC)),
     "connect": attempt(lambda: __import__("socket").socket()),
     "signal": attempt(lambda: os.kill(int(sys.argv[4]), 0)),
+    "own a pipe for another": attempt(lambda: __import__("fcntl").fcntl(0, 8, int(sys.argv[4]))),
     "own": attempt(lambda: open("own", "w").close()),
 }))
 """
