@@ -191,7 +191,8 @@ def experience_of(workspace: Workspace) -> Experience:
             found, place = _folded(found, place, workspace.usage_log)
             value = {"schema": SCHEMA, "offset": place.offset, "mark": place.mark, **found.to_dict()}
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.replace(path, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            files.replace(path, text.encode("utf-8", "backslashreplace"))  # as in the record itself
     except (WorkspaceError, OSError):
         found, _ = _folded(found, place, workspace.usage_log)
     return found

@@ -69,6 +69,13 @@ def test_a_damaged_file_is_made_anew_and_a_read_only_one_is_no_hindrance(tmp_pat
         assert experience_of(Workspace(tmp_path)).row("w", "grep").tried == 1
 
 
+def test_a_name_with_half_a_character_is_learned_from_as_any_other(tmp_path: Path) -> None:
+    store = UsageStore(tmp_path)
+    attempted(store, "grep", workflow="w\ud800", situation={"workflow": "w\ud800"})
+    for _ in range(2):  # as it is counted, and as it was kept
+        assert experience_of(Workspace(tmp_path)).row("w\ud800", "grep").tried == 1
+
+
 def test_what_is_forgotten_counts_no_more_in_a_workflow_or_in_all(tmp_path: Path) -> None:
     store = UsageStore(tmp_path)
     for workflow in ("w", "x"):
