@@ -35,8 +35,9 @@ def runtime_requirements() -> list[str]:
 
 def direct_requirements() -> list[Requirement]:
     texts = [*runtime_requirements(), *PROJECT["build-system"]["requires"]]
-    for group in PROJECT["dependency-groups"].values():
-        texts += [entry for entry in group if isinstance(entry, str)]
+    groups = PROJECT["dependency-groups"]
+    for included in groups["dev"]:  # what set-up installs; `fuzz` is installed by who wants it
+        texts += groups[included["include-group"]]
     return [Requirement(text) for text in texts]
 
 
