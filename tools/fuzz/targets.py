@@ -57,11 +57,11 @@ def frame_codec(_: Path) -> Target:
 
     def try_frame(data: bytes) -> None:
         with contextlib.suppress(worker.BadFrame):
-            worker.body_length(data[:4].ljust(4, b"\0"))
+            worker.piece_of(data[:4].ljust(4, b"\0"))
         for read in (frames.cell_done, frames.function_done, frames.script_done, frames.expression_done,
                      frames.readings, frames.failure):  # fmt: skip
             with contextlib.suppress(worker.BadFrame):
-                read(worker.unpack(data, "/nowhere", special))
+                read(worker.unpack(data, special))
         with contextlib.suppress(ValueError, RecursionError):
             _comes_back(json.loads(data))
 
@@ -76,11 +76,11 @@ def _comes_back(value: Any) -> None:
 
     try:
         encodings = (worker.json_value(value), frames.wire(value))
-        packed = [worker.pack({"kind": "x", "value": one}, "/nowhere") for one in encodings]
+        packed = [worker.pack({"kind": "x", "value": one}) for one in encodings]
     except TypeError:  # infinite, or too deep: said so
         return
     for data in packed:
-        assert worker.unpack(data[4:], "/nowhere", refuse)["value"] == value
+        assert worker.unpack(data[4:], refuse)["value"] == value
 
 
 def forged_frames(folder: Path) -> Target:
@@ -118,6 +118,7 @@ class _Leash:
     """Holds no process: all that this worker will ever say is sent already."""
 
     pid: int = 1
+    patience_s: float = 1.0
 
     def kill(self) -> None:
         """Nothing runs."""
