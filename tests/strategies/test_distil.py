@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cells_that_ran import Repl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.documents.strategy import parse_strategy
@@ -473,6 +473,7 @@ ENDS = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(CELLS, ENDS)
+@example(["a[0] = b\nd += [a]\na = []\nwhile len(b) < 3:\n    b.append(a)"], "FINAL_VAR('d')")
 def test_a_distilled_program_gives_the_answer_of_the_run(cells, end):
     inputs = {"topic": "words", "k": 7}
     session = Repl(NOTES, dict(inputs)).run([START, *cells, end])

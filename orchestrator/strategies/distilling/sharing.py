@@ -34,6 +34,8 @@ class Sharing:
                     | ast.NamedExpr(target=target, value=value)
                 ):
                     self._bind(target, value, aliases)
+                case ast.AugAssign(target=target, value=value):  # `d += [a]`: d holds a from now on
+                    self._put_into(root_of(target), set().union(*_shared(value, aliases)))
                 case ast.For(target=target, iter=value) | ast.AsyncFor(target=target, iter=value):
                     self._note(target, _names(value), set())
                 case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
