@@ -18,6 +18,7 @@ from orchestrator.environments.frames import TextFile
 from orchestrator.memory.matching.stored import index_in_memory
 from orchestrator.models.model import Message
 from orchestrator.runs.table import signature
+from orchestrator.strategies.material import material
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,16 +103,16 @@ def described(value: Any) -> str:
 def _sections(brief: Brief) -> Iterable[str]:
     yield f"# Task\n{_cut(brief.task)}"
     if brief.instructions:
-        yield f"# Instructions of the skill\n<skill>\n{_cut(brief.instructions.strip())}\n</skill>"
+        yield f"# Instructions of the skill\n{material('skill', _cut(brief.instructions.strip()))}"
     if brief.output is not None:
         yield f"The answer has to meet this JSON Schema:\n{json.dumps(brief.output, ensure_ascii=False)}"
     if brief.failures:
         listed = "\n".join(f"- {_line(failure, 500)}" for failure in brief.failures)
-        yield f"# What was tried before, and why it was not accepted\n{listed}"
+        yield f"# What was tried before, and why it was not accepted\n{material('failures', listed)}"
     lines = [f"- `{name}`: {described(value)}" for name, value in _flat(brief.variables)]
     yield "# Variables\n" + "\n".join(lines)
     if brief.skills:
-        yield f"# Skills\n{skill_lines(brief)}"
+        yield f"# Skills\n{material('skills', skill_lines(brief))}"
     if brief.advice:
         yield f"# How it went before\n{brief.advice}"
     yield f"# Budget\n{left_line(brief.left)}. {_turns(brief)}"

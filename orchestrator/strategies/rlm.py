@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.models.model import Message
+from orchestrator.strategies.material import material
 from orchestrator.strategies.reply import read_reply
 from orchestrator.strategies.strategy import Observation
 from orchestrator.values import Cell
@@ -107,7 +108,7 @@ class Rlm:
         if cell is None:  # about a reply without cells
             self._shown.append(observation.text)
             return
-        self._shown.append(f"Cell {cell.number} showed:\n{observation.text}")
+        self._shown.append(f"Cell {cell.number} showed:\n{material('output', observation.text)}")
         if observation.error is not None and self._cells:
             numbers = ", ".join(str(one.number) for one in self._cells)
             self._shown.append(f"(cell {numbers} of your reply did not run, since cell {cell.number} failed)")

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator import app
 from orchestrator.errors import ModelUnavailable
+from orchestrator.strategies.material import material
 
 
 def cell(source: str, **fields) -> dict:
@@ -36,7 +37,7 @@ def test_a_workflow_without_cells_is_answered_by_what_a_model_writes(place):
     assert result.usage.calls == 2
     assert result.usage.tokens > 0
     assert place.shown_to_root()[1].startswith(
-        "Cell 1 showed:\nint True\n\n[turn 2 of 30. Left: 499 model requests"
+        "Cell 1 showed:\n<output:2d035ad7>\nint True\n</output:2d035ad7>\n\n[turn 2 of 30. Left: 499 model requests"
     )
 
 
@@ -303,7 +304,8 @@ def test_a_prose_skill_is_run_by_a_model_with_its_text_as_instructions(place):
     assert result.answer == "warm"
     child = next(event for event in place.events if event.event == "iteration" and event.call == "0.1")
     told = child.fields["messages"][1]["content"]
-    assert told.startswith("# Task\ngreet Ada\n\n# Instructions of the skill\n<skill>\nBe kind.\n</skill>")
+    said = material("skill", "Be kind.")
+    assert told.startswith(f"# Task\ngreet Ada\n\n# Instructions of the skill\n{said}")
     assert "Be kind." not in child.fields["messages"][0]["content"]
     usage = [line for line in place.usage() if line["skill"] == "greet"]
     assert [(line["outcome"], line["tokens_in"] > 0) for line in usage] == [("ok", True)]

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from orchestrator.models.model import Message
+from orchestrator.strategies.material import material
 from orchestrator.strategies.rlm import Rlm, Turn
 from orchestrator.strategies.strategy import Observation
 from orchestrator.values import Cell
@@ -61,19 +62,22 @@ def test_messages_are_only_added():
     assert second == [
         *first,
         Message("assistant", "```repl\na\n```"),
-        Message("user", "Cell 1 showed:\n1\n\n[turn 2]"),
+        Message("user", f"Cell 1 showed:\n{material('output', '1')}\n\n[turn 2]"),
     ]
     assert third[: len(second)] == second
     assert third[len(second) :] == [
         Message("assistant", "```repl\nb\n```"),
-        Message("user", "Cell 2 showed:\n2\n\n[turn 3]"),
+        Message("user", f"Cell 2 showed:\n{material('output', '2')}\n\n[turn 3]"),
     ]
 
 
 def test_cells_of_one_reply_are_shown_together():
     desk = Desk(["```repl\na\n```\n```repl\nb\n```", "```repl\nc\n```"])
     assert steps(desk, Observation("1"), Observation("2"))[2] == Cell(3, "c\n")
-    assert desk.asked[1][-1] == Message("user", "Cell 1 showed:\n1\n\nCell 2 showed:\n2\n\n[turn 2]")
+    assert desk.asked[1][-1] == Message(
+        "user",
+        f"Cell 1 showed:\n{material('output', '1')}\n\nCell 2 showed:\n{material('output', '2')}\n\n[turn 2]",
+    )
 
 
 def test_cells_after_a_failed_one_do_not_run_and_the_model_hears_of_it():
@@ -115,5 +119,9 @@ def test_near_the_window_messages_are_replaced_by_a_summary_and_kept_in_history(
     assert after[1].content.startswith("task\n\n# What you did so far")
     assert "what I know" in after[1].content
     assert long in after[1].content
-    told = [*OPENING, *summary[2:5], Message("user", f"Cell 2 showed:\n{long}\n\n[turn 3]")]
+    told = [
+        *OPENING,
+        *summary[2:5],
+        Message("user", f"Cell 2 showed:\n{material('output', long)}\n\n[turn 3]"),
+    ]
     assert desk.history == told
