@@ -7,7 +7,6 @@ import difflib
 import functools
 import importlib
 import secrets
-import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from orchestrator.catalog.discover import discover, load_skills
 from orchestrator.catalog.trust import read_lock
 from orchestrator.catalog.validate import workflow_problems
 from orchestrator.documents.workflow import load_workflow, parse_workflow
+from orchestrator.environments.default import STRONGER, USUAL, Chosen, choose, why_unusable
 from orchestrator.errors import DocumentError, InputError, ModelUnavailable, UsageError
 from orchestrator.runs.context import unmatched
 from orchestrator.runs.history import end_of_run, find_run
@@ -72,7 +72,7 @@ ENVIRONMENTS = {
 }
 """Environments by name, imported when one is asked for."""
 
-DEFAULT_ENVIRONMENT = "confined" if sys.platform == "linux" else "process"
+DEFAULT_ENVIRONMENT = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ async def rehearse(planned: Plan) -> tuple[RunResult, list[Difference]]:
     from orchestrator.runs.opening import open_parts
     from orchestrator.runs.rehearsal import Rehearsal
 
-    environment = environment_factory(planned.environment)()
+    environment = environment_factory(planned.environment, planned.environments)()
     async with open_parts(planned, environment) as parts:
         result = await Engine(parts, planned.inputs, strategy=planned.strategy).run({}, {})
         assert isinstance(parts.journal, Rehearsal)
@@ -267,8 +267,9 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
     problems = workflow_problems(workflow, catalog, NAMES, strict=request.strict)
     if any(problem.severity == "error" for problem in problems):
         raise DocumentError(problems)
-    environment_factory(request.environment or DEFAULT_ENVIRONMENT)
     reach = Backends(workspace)
+    if request.environment is not None:
+        environment_factory(request.environment)  # a name that is none is told before anything else of a run
     models = reach.names(workflow, request.model, request.sub_model)
     programs, broken = programs_of(workspace, workflow.name) if reach.learns else ({}, [])
     try:
@@ -284,6 +285,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
         raise
     inputs = located(workflow.inputs, given, workspace.root, Path.cwd())
     trust = vouched(workflow, catalog, workspace, request.vouching)
+    environment = _environment(request.environment, reach)
     return Plan(
         run=run,
         workflow=workflow,
@@ -298,7 +300,8 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
         vouched="yes" if request.vouching == "yes" else "program",
         distrusted=trust.distrusted,
         limits=limits_with(workflow.limits, request.budget),
-        environment=request.environment or DEFAULT_ENVIRONMENT,
+        environment=environment.name,
+        environments=reach.environments,
         strategies=strategies,
         models=models,
         reach=reach.reach,
@@ -317,9 +320,26 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
             *(Problem(str(workflow.path), 0, said, severity="warning") for said in broken),
             *_left_out(workflow, trust.barred),
             *reach.warnings,
+            *_said(environment),
             *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),
     )
+
+
+def _environment(asked: str | None, reach: Backends) -> Chosen:
+    """The environment that was asked for; else the usual one, or one that is stronger where that can't work."""
+
+    def tried_here(name: str) -> str:
+        from orchestrator.environments.trial import tried
+
+        return tried(environment_factory(name, reach.environments)())
+
+    return Chosen(asked) if asked else choose(USUAL, why_unusable(), STRONGER, tried_here)
+
+
+def _said(environment: Chosen) -> Iterator[Problem]:
+    if environment.said:
+        yield Problem("environment", 0, environment.said, severity="warning")
 
 
 def _unmatched(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace) -> Iterator[Problem]:
@@ -374,7 +394,7 @@ async def execute(
         trust(planned.workspace, planned.trusts, planned.vouched)
     if planned.missing:
         return begun(planned, _header(planned, ()), listen=listen)
-    environment = environment_factory(planned.environment)()
+    environment = environment_factory(planned.environment, planned.environments)()
     prepare_models(planned)
     async with open_parts(planned, environment, listen=listen, person=person) as parts:
         past = parts.journal.past
@@ -398,8 +418,8 @@ def try_examples(workspace: Workspace, name: str, environment: str | None = None
             f"no skill named `{name}` ({len(catalog.skills)} known)",
             hint=f"did you mean `{close}`?" if close else "`orchestrate skills` lists them",
         )
-    factory = environment_factory(environment or DEFAULT_ENVIRONMENT)
     reach = Backends(workspace)
+    factory = environment_factory(_environment(environment, reach).name, reach.environments)
     lock = read_lock(workspace)
     return asyncio.run(run_examples(skill, catalog.skills, factory(), reach.usual, reach.reach, lock))
 
@@ -442,6 +462,11 @@ def environment_factory(
 
     `settings` are those of each environment, by its name.
     """
+    kind, _, host = name.partition(":")
+    if kind == "ssh" and host and not host.startswith("-"):
+        from orchestrator.environments.ssh import Ssh
+
+        return functools.partial(Ssh, host, **(settings or {}).get("ssh", {}))
     target = ENVIRONMENTS.get(name, name)
     module, colon, attribute = target.partition(":")
     if not colon:
@@ -449,7 +474,7 @@ def environment_factory(
         hint = f"did you mean `{close[0]}`? " if close else ""
         raise UsageError(
             f"no environment named `{name}`",
-            hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}",
+            hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}, ssh:HOST",
         )
     try:
         factory: Callable[..., Environment] = getattr(importlib.import_module(module), attribute)

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ModelUnavailable
 from orchestrator.runs.fan_out import FanOut
@@ -66,6 +66,11 @@ class Backends:
             return ()
         keys = [one.key_env for one in self._settings.models.values() if one.key_env]
         return (*keys, *self._settings.secrets.get("variables", ()))
+
+    @property
+    def environments(self) -> Mapping[str, Mapping[str, Any]]:
+        """How each environment is started here, by its name, where the settings say anything of it."""
+        return {} if self._settings is None else self._settings.environments
 
     def configurable(self) -> str:
         """What to do where no model is configured."""

@@ -92,7 +92,7 @@ def sshd(folder: Path) -> Iterator[dict[str, Any]]:
     (folder / "config").write_text("\n".join(lines) + "\n")
     options = [
         "-p", str(port), "-i", str(folder / "user"), "-o", f"UserKnownHostsFile={folder}/known", "-o", "IdentitiesOnly=yes",
-        "-l", getpass.getuser(), "-F", "none",
+        "-o", "HostName=127.0.0.1", "-l", getpass.getuser(), "-F", "none",
     ]  # fmt: skip
     with _service([program, "-D", "-e", "-f", str(folder / "config")], folder / "sshd.log") as service:
         _wait(

@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.environments.command import ISOLATED, STARTER, Child, Wrapped, readable, spawn, unwrapped
-from orchestrator.environments.granted import make_missing_files, remove_untouched, shown
+from orchestrator.environments.command import ISOLATED, STARTER, Child, Wrapped, readable, spawn
+from orchestrator.environments.granted import make_missing_files, shown
 from orchestrator.environments.session import Session, clean_environment, open_session
 from orchestrator.errors import EnvironmentUnavailable
 
@@ -100,11 +100,10 @@ class _Boxed(Wrapped):
     """The leash of a worker in a namespace, of which `told` says in time what its first process is."""
 
     def __init__(self, child: Child, told: int, made: list[Path]) -> None:
-        super().__init__(child)
+        super().__init__(child, made)
         self._told = told
-        self._made = made
 
-    async def _gone(self) -> int:
+    async def _left(self) -> int:
         code = await self._child.wait()
         # `bwrap` may be gone a moment before what it started. The first process ends last, when all others have.
         if (first := self._first_process()) is not None:
@@ -115,8 +114,7 @@ class _Boxed(Wrapped):
                 pass
             finally:
                 os.close(first)
-        remove_untouched(self._made)
-        return unwrapped(code)
+        return code
 
     def _first_process(self) -> int | None:
         """A descriptor of the namespace's first process. None when there came to be none, or it is gone."""

@@ -18,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from orchestrator.environments import worker
+from orchestrator.environments.granted import remove_untouched
 from orchestrator.environments.session import clean_environment
 from orchestrator.errors import EnvironmentUnavailable
 
@@ -133,14 +134,15 @@ class Child:
 class Wrapped:
     """The leash of a worker inside of what a command made; `pid` is the command's.
 
-    Who makes one says in `_gone` how to see that nothing of it is left, and in `kill` how to end it at once.
+    `made` are files that were made for this worker, and go with it when nobody wrote to them.
     """
 
     patience_s = 5.0
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, made: Sequence[Path] = ()) -> None:
         self.pid = child.pid
         self._child = child
+        self._made = made
         self._ended: asyncio.Task[int] | None = None
 
     def kill(self) -> None:
@@ -154,7 +156,13 @@ class Wrapped:
         return await asyncio.shield(self._ended)
 
     async def _gone(self) -> int:
-        return unwrapped(await self._child.wait())
+        code = await self._left()
+        remove_untouched(self._made)
+        return unwrapped(code)
+
+    async def _left(self) -> int:
+        """The command's exit code, once nothing of what it made is left."""
+        return await self._child.wait()
 
 
 async def readable(descriptor: int) -> None:

@@ -82,12 +82,15 @@ def apply(start: dict[str, Any], abi: int | None = None) -> None:
     _try_what_must_fail(start)
 
 
-def is_possible() -> bool:
-    """Whether this machine is one that `apply` knows, and its kernel has Landlock turned on."""
+def obstacle() -> str:
+    """Why `apply` can't work on this machine, as far as can be told without applying it; empty when it may."""
+    if _MACHINE not in _AUDIT_ARCH:
+        return f"no list of system calls for `{_MACHINE}`"
     try:
-        return _MACHINE in _AUDIT_ARCH and landlock_abi() > 0
-    except OSError:
-        return False
+        landlock_abi()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def landlock_abi() -> int:
@@ -438,8 +441,8 @@ def _seccomp(program: bytes) -> None:
 
 def _probe() -> dict[str, Any]:
     """What works here: confines this process, which tries what must fail."""
-    if _MACHINE not in _AUDIT_ARCH:
-        return {"works": False, "reason": f"no list of system calls for `{_MACHINE}`", "abi": 0}
+    if reason := obstacle():
+        return {"works": False, "reason": reason, "abi": 0}
     abi = 0
     try:
         abi = landlock_abi()

@@ -24,7 +24,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from orchestrator.environments.command import STARTER, Child, Wrapped, hide_memory, spawn, unwrapped
+from orchestrator.environments.command import STARTER, Child, Wrapped, hide_memory, spawn
 from orchestrator.environments.granted import make_missing_files, remove_untouched, shown
 from orchestrator.environments.places import Places
 from orchestrator.environments.session import Session, clean_environment, open_session
@@ -189,10 +189,9 @@ class _Contained(Wrapped):
     """The leash of a worker in a container, which `remove` ends."""
 
     def __init__(self, child: Child, remove: list[str], env: dict[str, str], made: list[Path]) -> None:
-        super().__init__(child)
+        super().__init__(child, made)
         self._remove = remove
         self._env = env
-        self._made = made
         self._removing: Child | None = None
 
     def kill(self) -> None:
@@ -204,7 +203,7 @@ class _Contained(Wrapped):
                 )
             )  # fmt: skip
 
-    async def _gone(self) -> int:
+    async def _left(self) -> int:
         code = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_S):  # an engine that hangs is not waited for
@@ -214,9 +213,7 @@ class _Contained(Wrapped):
         for one in (self._child, self._removing):
             if one is not None:
                 one.kill()
-        code = await self._child.wait() if code is None else code
-        remove_untouched(self._made)
-        return unwrapped(code)
+        return await self._child.wait() if code is None else code
 
 
 def _mount(source: Path, target: str, *, writes: bool = False) -> list[str]:

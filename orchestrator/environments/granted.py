@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.values import WorkerSpec
 
 OWN = (Path("/proc"), Path("/dev"))
@@ -39,7 +41,7 @@ def make_missing_files(spec: WorkerSpec) -> list[Path]:
     return made
 
 
-def remove_untouched(made: list[Path]) -> None:
+def remove_untouched(made: Sequence[Path]) -> None:
     """Take away those that nobody wrote to."""
     for path in made:
         with contextlib.suppress(OSError):

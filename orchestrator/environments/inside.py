@@ -3,13 +3,14 @@
 Standard library only, CPython 3.9 or newer; it lies beside `worker.py` and `confine.py` there. Where the kernel can,
 the worker is confined in there too: one layer has holes that the other closes.
 
-With the word `bare` it leaves that out. With the word `keep` it stays as the worker's parent. Where our signals do not reach, it is the leash: when standard
+With the word `bare` it leaves that out; with `try` it only tries whether what surrounds it holds. With the word `keep` it stays as the worker's parent. Where our signals do not reach, it is the leash: when standard
 input has no other end any more it kills the worker and all that it started, however busy that is. It reads nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import types
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 def main() -> None:
@@ -28,12 +29,36 @@ def main() -> None:
     sys.path[:] = [path for path in sys.path if path]  # the working directory holds nothing of ours
     if "keep" in sys.argv[2:]:
         keep()
+    if "try" in sys.argv[2:]:
+        loaded("worker").serve(os.dup(0), os.dup(1), try_what_must_fail)
     serve(None if "bare" in sys.argv[2:] else confinement())
 
 
 def serve(confine: types.ModuleType | None) -> None:
     """Become a worker. Never returns."""
     loaded("worker").serve(os.dup(0), os.dup(1), None if confine is None else confine.apply)
+
+
+def try_what_must_fail(start: dict[str, Any]) -> None:
+    """Fail closed: raise OSError when something can be done that was not granted."""
+    import pwd
+    import socket
+
+    grants = start["grants"]
+    for path in ("/", pwd.getpwuid(os.getuid()).pw_dir):
+        if path not in (*grants["read"], *grants["write"]):
+            with contextlib.suppress(PermissionError):
+                os.listdir(path)
+                raise OSError(f"the sandbox was put on but `{path}` can still be listed")
+    if not grants["network"]:
+        with contextlib.suppress(PermissionError), socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", 9)) not in (errno.EPERM, errno.EACCES):
+                raise OSError("the sandbox was put on but the network can still be reached")
+    if not grants["processes"]:
+        with contextlib.suppress(PermissionError):
+            if os.fork() == 0:
+                os._exit(0)
+            raise OSError("the sandbox was put on but processes can still be started")
 
 
 def keep(at_end: Callable[[], None] = lambda: None) -> NoReturn:
@@ -128,7 +153,7 @@ def confinement() -> types.ModuleType | None:
         confine = loaded("confine")
     except (ImportError, OSError):  # a Python without ctypes
         return None
-    return confine if confine.is_possible() else None
+    return None if confine.obstacle() else confine
 
 
 def loaded(name: str) -> types.ModuleType:

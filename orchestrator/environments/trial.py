@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ TRIAL_S = 60.0
 def tried(environment: Environment) -> str:
     """Start a worker, have it compute something, and end it. Why that failed; empty when it works.
 
-    For callers without an event loop.
+    It takes a thread of its own, so that a caller may have an event loop or none.
     """
     try:
-        return asyncio.run(_tried(environment))
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, _tried(environment)).result()
     except EnvironmentUnavailable as error:
         return f"{error}\nhint: {error.hint}" if error.hint else str(error)
     except (WorkerLost, TimeoutError) as error:

@@ -8,26 +8,27 @@ import shlex
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import __version__
-from orchestrator.app import DEFAULT_ENVIRONMENT, open_catalog
+from orchestrator.app import DEFAULT_ENVIRONMENT, ENVIRONMENTS, environment_factory, open_catalog
 from orchestrator.backends import Backends, check_key
 from orchestrator.environments.confined import probe
-from orchestrator.environments.process import Process
+from orchestrator.environments.default import STRONGER
+from orchestrator.environments.trial import tried
 from orchestrator.errors import DocumentError, OrchestratorError
 from orchestrator.interfaces.terminal import as_json, clean, plural, show
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.workspace import Workspace
 
-State = Literal["ok", "warn", "fail"]
+State = Literal["ok", "warn", "fail", "none"]
 
 PROGRAMS = (
     ("git", "skills that read a history need it"),
@@ -36,9 +37,13 @@ PROGRAMS = (
 )
 
 
+SYSTEMS = {"confined": "linux", "bubblewrap": "linux", "seatbelt": "darwin"}
+"""Environments of one system, which are not looked for on others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `fail` means that runs do not work; `hint` says what to do."""
+    """One thing looked at. `fail` means that runs do not work, `none` that it is not here and need not be."""
 
     state: State
     what: str
@@ -50,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
     workspace = existing_workspace(args.workspace)
     findings = [
-        _python(), *_environments(), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
+        _python(), *_environments(workspace), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
     ]  # fmt: skip
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))
@@ -67,26 +72,34 @@ def _python() -> Finding:
     return Finding("ok", "python", f"{message}, {sys.executable}")
 
 
-def _environments() -> Iterator[Finding]:
-    found = probe()
-    what = "environment confined" + (" (default)" if DEFAULT_ENVIRONMENT == "confined" else "")
-    if found.works:
-        yield Finding(
-            "ok", what, f"keeps workers from: {'; '.join(found.covers)}. Not from: {'; '.join(found.misses)}"
-        )
-    else:
-        state: State = "fail" if DEFAULT_ENVIRONMENT == "confined" else "warn"
-        yield Finding(
-            state,
-            what,
-            found.reason,
-            "use a newer Linux kernel, or `--environment process`, which confines nothing",
-        )
-    what = "environment process" + (" (default)" if DEFAULT_ENVIRONMENT == "process" else "")
-    yield Finding(
-        "ok",
-        what,
-        Process.covers,
+def _environments(workspace: Workspace) -> Iterator[Finding]:
+    """Each environment, tried by a worker of it."""
+    try:
+        settings = Backends(workspace).environments
+    except DocumentError:  # told under `models`
+        settings = {}
+    names = [name for name in ENVIRONMENTS if SYSTEMS.get(name, sys.platform) == sys.platform]
+    found = {name: _environment(name, settings) for name in names}
+    usual = found[DEFAULT_ENVIRONMENT]
+    if usual.state != "ok":  # a run looks for a stronger one
+        has_other = any(found[name].state == "ok" for name in STRONGER)
+        hint = f"without it a run takes the first of {', '.join(STRONGER)} that works here, and else does not start"
+        found[DEFAULT_ENVIRONMENT] = replace(usual, state="warn" if has_other else "fail", hint=hint)
+    yield from found.values()
+
+
+def _environment(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Finding:
+    what = f"environment {name}" + (" (default)" if name == DEFAULT_ENVIRONMENT else "")
+    if name == "confined":
+        details = probe()
+        said = f"keeps workers from: {'; '.join(details.covers)}. Not from: {'; '.join(details.misses)}"
+        return Finding("ok", what, said) if details.works else Finding("none", what, details.reason)
+    environment = environment_factory(name, settings)()
+    reason, _, hint = tried(environment).partition("\nhint: ")
+    return (
+        Finding("none", what, " ".join(reason.split()), hint)
+        if reason
+        else Finding("ok", what, environment.covers)
     )
 
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 MOST = 1e15
 """No number in the file is larger: what is, is a slip, and would not do as a float."""
 
-TABLES = ("models", "commands", "fan_out", "cache", "approvals", "suggest", "learning", "secrets", "executor")
+TABLES = (
+    "models", "commands", "fan_out", "cache", "approvals", "suggest", "learning", "secrets", "executor",
+    "environments",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Settings:
     learning: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Any] = field(default_factory=dict)
     executor: Mapping[str, Any] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
 
@@ -104,6 +108,7 @@ def load_settings(*paths: Path) -> Settings:
                 {**settings.learning, **found.learning},
                 {**settings.secrets, **found.secrets},
                 {**settings.executor, **found.executor},
+                {**settings.environments, **found.environments},
                 (*settings.warnings, *found.warnings),
             )
     if any(problem.severity == "error" for problem in problems):
@@ -152,11 +157,26 @@ class _Reader:
         learning = self._table(tables.get("learning", {}), _LEARNING, ("learning",))
         secrets = self._table(tables.get("secrets", {}), _SECRETS, ("secrets",))
         executor = tables.get("executor", {})
+        environments = self._environments(tables.get("environments", {}))
         warnings = tuple(problem for problem in self.problems if problem.severity == "warning")
         executor = executor if isinstance(executor, dict) else {}
         return Settings(
-            models, commands, fan_out, cache, approvals, suggest, learning, secrets, executor, warnings
-        )
+            models, commands, fan_out, cache, approvals, suggest, learning, secrets, executor, environments,
+            warnings,
+        )  # fmt: skip
+
+    def _environments(self, named: Any) -> dict[str, dict[str, Any]]:
+        if not isinstance(named, dict):
+            self._note(
+                self._line(("environments",)), "`environments` has to be tables", "write [environments.NAME]"
+            )
+            return {}
+        self._unknown(named, _ENVIRONMENTS, ("environments",))
+        return {
+            name: self._table(named[name], kinds, ("environments", name))
+            for name, kinds in _ENVIRONMENTS.items()
+            if name in named
+        }
 
     def _located(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A program that is given as a path is looked for from the file's folder: it runs in an empty one."""
@@ -218,7 +238,10 @@ class _Reader:
 
     def _line(self, at: tuple[str, ...]) -> int:
         """The line of a table's head, or of a key below it; 0 where it stands in a way that is not looked for."""
-        head, whole = ".".join(at[:2] if at[0] in ("models", "commands") else at[:1]), ".".join(at)
+        head, whole = (
+            ".".join(at[:2] if at[0] in ("models", "commands", "environments") else at[:1]),
+            ".".join(at),
+        )
         in_table = False
         for number, line in enumerate(self._text.splitlines(), 1):
             bare = line.strip()
@@ -338,6 +361,13 @@ _COMMAND = {
     "timeout_s": _AMOUNT,
     "retries": _COUNT,
 }
+_ENGINE = {
+    "image": _TEXT,
+    "python": _TEXT,
+    "command": _Kind("a list of words, not empty", _words),
+    "options": _TEXTS,
+}
+_ENVIRONMENTS = {"docker": _ENGINE, "podman": _ENGINE, "ssh": {"python": _TEXT, "options": _TEXTS}}
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
 _APPROVALS = {"by_asker": _CACHE["replies"]}
@@ -358,6 +388,7 @@ def known_keys() -> Iterator[tuple[str, str]]:
         ("suggest", _SUGGEST),
         ("learning", _LEARNING),
         ("secrets", _SECRETS),
+        *((f"environments.{name}", kinds) for name, kinds in _ENVIRONMENTS.items()),
     ):
         for key in kinds:
             yield table, key

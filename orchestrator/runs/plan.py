@@ -32,6 +32,7 @@ class Plan:
     environment: str
     strategies: tuple[str, ...]  # to be tried, in this order
     reach: Reach
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # settings of each, by name
     models: ModelNames = field(default_factory=ModelNames)
     fan_out: FanOut = field(default_factory=FanOut)
     usd_is_set: bool = False  # somebody limits dollars for this run, so that no price may be unknown

@@ -21,6 +21,6 @@ def chosen(wanted, everywhere):
     """Environments to try a promise in: those that start in a moment, and others for the most telling promises."""
     for name in ("process", "confined"):
         yield name
-    for name in ("bubblewrap", "docker", "podman"):
+    for name in ("bubblewrap", "docker", "podman", "ssh:127.0.0.1"):
         if everywhere or wanted == "all" or name in wanted.split(","):
             yield pytest.param(name, marks=pytest.mark.xdist_group(name))

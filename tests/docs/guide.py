@@ -9,6 +9,7 @@ from pathlib import Path
 FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL
 )
+NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
 EXIT = re.compile(r"\[exit (\d+)\]$")
 
 
@@ -40,6 +41,12 @@ def steps(guide: Path) -> list[File | Command]:
         elif info[:1] == ["console"]:
             found += _commands(text)
     return found
+
+
+def needed(guide: Path) -> str | None:
+    """The environment that a guide is about, where not every machine has it: it is skipped where that is missing."""
+    found = NEEDS.search(guide.read_text(encoding="utf-8"))
+    return found[1] if found else None
 
 
 def fits(shown: str, printed: str) -> bool:

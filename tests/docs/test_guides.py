@@ -1,17 +1,31 @@
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from guide import Command, File, fits, steps
+from guide import Command, File, fits, needed, steps
 
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_what_a_guide_shows_is_what_happens(guide, tmp_path):
+def with_group(guide):
+    name = needed(guide)
+    return pytest.param(guide, marks=[] if name is None else [pytest.mark.xdist_group(name)])
+
+
+def write_settings(settings, home):
+    """Settings of a user, with which an environment is found that belongs to this test run."""
+    lines = [f"[environments.{kind}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+             for kind, table in settings.items()]  # fmt: skip
+    (home / ".config" / "orchestrate").mkdir(parents=True)
+    (home / ".config" / "orchestrate" / "orchestrate.toml").write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize("guide", list(map(with_group, GUIDES)), ids=lambda path: path.stem)
+def test_what_a_guide_shows_is_what_happens(guide, tmp_path, environments_here):
     home = tmp_path / "home"
     work = tmp_path / "work"
     home.mkdir()
@@ -19,6 +33,8 @@ def test_what_a_guide_shows_is_what_happens(guide, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "100"}
     env["CLAUDE_PLUGIN_ROOT"] = str(ROOT)  # as a host sets it for hooks
+    if (name := needed(guide)) is not None:
+        write_settings(environments_here(name), home)
     n_commands = 0
     for step in steps(guide):
         if isinstance(step, File):

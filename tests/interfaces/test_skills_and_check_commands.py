@@ -114,10 +114,18 @@ def test_strict_check_fails_on_warnings(orchestrate: Orchestrate, workflow: Writ
 def test_doctor_has_a_line_for_each_thing(orchestrate: Orchestrate, workspace: Path) -> None:
     done = orchestrate("doctor")
     lines = [line for line in done.stdout.splitlines() if not line.startswith("      ")]
-    assert {line.split()[0] for line in lines} <= {"ok", "warn", "fail"}
+    assert {line.split()[0] for line in lines} <= {"ok", "warn", "fail", "none"}
     what = [line[6:].partition(":")[0] for line in lines]
     assert what[0] == "python"
-    assert {"environment process", "workspace", "skills", "git", "bash", "node"} <= set(what)
+    environments = ("bubblewrap", "docker", "podman", "process")
+    assert {
+        *(f"environment {name}" for name in environments),
+        "workspace",
+        "skills",
+        "git",
+        "bash",
+        "node",
+    } <= set(what)
     findings = json.loads(orchestrate("doctor", "--json").stdout)
     assert [finding["what"] for finding in findings] == what
     assert done.returncode == (1 if "fail" in {finding["state"] for finding in findings} else 0)

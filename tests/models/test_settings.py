@@ -149,3 +149,22 @@ def test_any_text_is_settings_or_problems(tmp_path_factory, text):
         assert isinstance(load_settings(path), Settings)
     except DocumentError as error:
         assert error.problems  # noqa: PT017  (both ends are fine; which one it is, is the text's)
+
+
+def test_environments_have_settings_of_their_own(tmp_path):
+    path = tmp_path / "orchestrate.toml"
+    path.write_text(
+        '[environments.docker]\nimage = "mine:1"\noptions = ["--cpus", "2"]\n[environments.ssh]\nport = 2222\n'
+        '[environments.dokcer]\nimage = "x"\n'
+    )
+    settings = load_settings(path)
+    assert settings.environments == {"docker": {"image": "mine:1", "options": ("--cpus", "2")}, "ssh": {}}
+    assert [(one.line, one.message, one.hint) for one in settings.warnings] == [
+        (6, "unknown key `dokcer` in [environments]", "did you mean `docker`?"),
+        (5, "unknown key `port` in [environments.ssh]", "known: python, options"),
+    ]
+    path.write_text('[environments.podman]\ncommand = "podman"\n')
+    with pytest.raises(
+        DocumentError, match=r":2: `command` of \[environments.podman\] has to be a list of words"
+    ):
+        load_settings(path)
