@@ -66,6 +66,7 @@ P = ParamSpec("P")
 ENVIRONMENTS = {
     "confined": "orchestrator.environments.confined:Confined",
     "bubblewrap": "orchestrator.environments.bubblewrap:Bubblewrap",
+    "seatbelt": "orchestrator.environments.seatbelt:Seatbelt",
     "docker": "orchestrator.environments.container:Docker",
     "podman": "orchestrator.environments.container:Podman",
     "process": "orchestrator.environments.process:Process",
