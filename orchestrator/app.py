@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.catalog.select import Catalog
-    from orchestrator.documents.types import Workflow
+    from orchestrator.documents.types import Skill, Workflow
     from orchestrator.environments.environment import Environment
+    from orchestrator.runs.auditing import Audited
     from orchestrator.runs.desk import Need
     from orchestrator.runs.examples import ExampleResult
     from orchestrator.runs.journal import Event
@@ -423,6 +424,22 @@ def try_examples(workspace: Workspace, name: str, environment: str | None = None
     factory = environment_factory(_environment(environment, reach).name, reach.environments)
     lock = read_lock(workspace)
     return asyncio.run(run_examples(skill, catalog.skills, factory(), reach.usual, reach.reach, lock))
+
+
+def audit_skills(
+    workspace: Workspace, skills: Sequence[Skill], environment: str | None = None
+) -> list[Audited]:
+    """What the package's own `skill-audit` finds in each skill. Nothing of them is run; nothing is recorded."""
+    from orchestrator.runs.auditing import AUDITOR, audit
+
+    if not skills:
+        return []
+    # Not the catalog's: a nearer skill of that name would judge itself.
+    (auditor,) = load_skills(bundled() / "skills" / AUDITOR)
+    known = {skill.name: skill for skill in (*open_catalog(workspace).skills, *skills)}
+    reach = Backends(workspace)
+    factory = environment_factory(_environment(environment, reach).name, reach.environments)
+    return asyncio.run(audit(skills, auditor, known, factory(), reach.reach))
 
 
 def open_catalog(workspace: Workspace) -> Catalog:

@@ -173,13 +173,19 @@ def _add_documents(commands: Commands[Parser]) -> None:
     check.add_argument("--strict", action="store_true", help="treat warnings as errors")
     _in_workspace(check, json=False)
     skills = _command(
-        commands, "skills", "skills", "list the skills that workflows can call; show, test or trust one"
+        commands,
+        "skills",
+        "skills",
+        "list the skills that workflows can call; show, test, audit or trust one",
     )
     skills.add_argument(
-        "action", nargs="?", default="list", metavar="list|show|test|trust", help="what to do (list)"
+        "action", nargs="?", default="list", metavar="list|show|test|trust|audit", help="what to do (list)"
     )
     skills.add_argument(
-        "names", nargs="*", metavar="NAME", help="of skills; without one, `test` takes all that have examples"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="of skills; without one, `test` takes all that have examples, `audit` all that are not the package's",
     )
     skills.add_argument("--yes", action="store_true", help="trust without a question, whatever was found")
     skills.add_argument("--revoke", action="store_true", help="of `trust`: trust them no more")

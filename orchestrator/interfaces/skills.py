@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.app import open_catalog, try_examples
 from orchestrator.catalog.trust import read_lock, standing
 from orchestrator.errors import UsageError
+from orchestrator.interfaces.auditing import audit_named
 from orchestrator.interfaces.terminal import as_json, clean, columns, one_line, plural, say, show, table
 from orchestrator.interfaces.trusting import trust_named
 from orchestrator.runs.table import signature
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Skill
     from orchestrator.workspace import Workspace
 
-ACTIONS = ("list", "show", "test", "trust")
+ACTIONS = ("list", "show", "test", "trust", "audit")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         return _test(
             named or [skill for skill in catalog.skills if skill.examples], workspace, as_object=args.json
         )
+    if args.action == "audit":
+        return audit_named(args.names, catalog, workspace, as_object=args.json)
     if args.action == "trust" and args.names:
         return trust_named(args, catalog, workspace)
     if args.action in ACTIONS:

@@ -6,10 +6,11 @@ import sys
 import termios
 from typing import TYPE_CHECKING
 
-from orchestrator.app import open_catalog
+from orchestrator.app import audit_skills, open_catalog
 from orchestrator.catalog.trust import Distrust, asked_permissions, is_bundled, judged, read_lock
 from orchestrator.errors import Denied, UsageError
-from orchestrator.interfaces.terminal import clean, is_terminal, plural, say, show
+from orchestrator.interfaces.auditing import told
+from orchestrator.interfaces.terminal import clean, columns, is_terminal, plural, say, show
 from orchestrator.runs.resuming import within_a_run
 from orchestrator.runs.trusting import diff, distrust, trust
 
@@ -47,7 +48,8 @@ def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace
             continue
         for line in _told(found, workspace):
             say(clean(line))
-        if args.yes or not _somebody_is_there() or _agrees(f"trust `{skill.name}`? [y/N] "):
+        is_bad = _say_findings(workspace, skill)
+        if args.yes or _wanted(skill, is_bad=is_bad):
             wanted.append(skill)
         else:
             say(f"`{clean(skill.name)}` is left as it was")
@@ -75,12 +77,30 @@ def asked_trust(planned: Plan) -> bool:
     for found in (*planned.distrusted, *barred):
         for line in _told(found, planned.workspace):
             say(clean(line))
+        _say_findings(planned.workspace, found.skill)
         if _agrees(f"trust `{found.skill.name}` from now on? [y/N] "):
             agreed.append(found.skill)
         elif found in planned.distrusted:
             break
     trust(planned.workspace, agreed, "person")
     return bool(agreed)
+
+
+def _say_findings(workspace: Workspace, skill: Skill) -> bool:
+    """Say what the audit finds; whether something of it is `high`."""
+    (audited,) = audit_skills(workspace, [skill])
+    for line in told(audited, columns(sys.stderr)):
+        say(line)
+    return bool(audited.problem or audited.counts()["high"])
+
+
+def _wanted(skill: Skill, *, is_bad: bool) -> bool:
+    """Whether somebody wants the skill trusted: who is asked says so, who can't be asked by naming it, unless it looks bad."""
+    if _somebody_is_there():
+        return _agrees(f"trust `{skill.name}`? [y/N] ")
+    if is_bad:
+        say("hint: read what is `high` in it; `--yes` trusts it all the same")
+    return not is_bad
 
 
 def _revoke(names: Sequence[str], workspace: Workspace) -> int:

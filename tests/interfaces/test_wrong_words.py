@@ -62,7 +62,7 @@ WRONG = {
     "check": (
         "error: the following arguments are required: FILE\nhint: `orchestrate check --help` shows what it takes\n"
     ),
-    "skills frob": "error: `orchestrate skills` has no `frob`\nhint: it has: list, show, test, trust\n",
+    "skills frob": "error: `orchestrate skills` has no `frob`\nhint: it has: list, show, test, trust, audit\n",
     "skills show": "error: `orchestrate skills show` needs the name of a skill\nhint: `orchestrate skills` lists them\n",
     "suggest": (
         "error: no task was given\n"

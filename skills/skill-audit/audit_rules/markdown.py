@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from audit_rules import commands, python_code
+from audit_rules import commands, prose, python_code
 from audit_rules.finding import Finding, Severity, bounded, excerpt, lowered
 from audit_rules.tree import TextFile
 
@@ -39,6 +39,8 @@ _LOOKING_ONLY = re.compile(
     r"^\s*(?:git\s+(?:status|diff|log|branch|show|rev-parse|remote|config\s+--get|ls-files|describe|tag|stash\s+list)|gh\s+(?:pr|issue|repo|run)\s+(?:view|list|diff|status|checks)"
     r"|ls|pwd|date|whoami|uname|tree|wc|which|echo|test|find\s+[^|;&]*-name|(?:cat|head|tail)\s+[\w./-]+|\S+\s+--version)(?=\s|$)"
 )
+_BREAK = re.compile(r"\s*(?:[-*+]\s|\d+[.)]\s|#{1,6}\s|$)")
+N_PARAGRAPH_LINES = 12
 _CHAINED = re.compile(r"[;&|`]|\$\(")
 
 
@@ -57,11 +59,19 @@ def markdown_findings(file: TextFile, first_line: int = 1) -> Iterator[Finding]:
     block: _Block | None = None
     before: list[str] = []  # heading in force, then the nearest lines of prose
     heading = ""
+    paragraph: list[str] = []  # the lines of prose since the last empty one, or since a list's last mark
     for number, full_line in enumerate(file.lines, 1):
         if number < first_line:
             continue
         line = bounded(full_line)
         fence = _FENCE.match(line)
+        if paragraph and (
+            fence or block is not None or _BREAK.match(line) or len(paragraph) >= N_PARAGRAPH_LINES
+        ):
+            yield from _asked(file.name, paragraph, number - len(paragraph), heading, before)
+            paragraph = []
+        if block is None and not fence and line.strip():
+            paragraph.append(line)
         if block is not None:
             if fence and fence[1].startswith(block.fence) and not fence[2].strip():
                 yield from _block_findings(file, block)
@@ -79,7 +89,15 @@ def markdown_findings(file: TextFile, first_line: int = 1) -> Iterator[Finding]:
             before = [*before[-2:], line] if line.strip() else before
     if block is not None:
         yield from _block_findings(file, block)
+    if paragraph:
+        yield from _asked(file.name, paragraph, len(file.lines) + 1 - len(paragraph), heading, before)
     yield from _hidden_orders(file)
+
+
+def _asked(name: str, lines: list[str], number: int, heading: str, before: list[str]) -> Iterator[Finding]:
+    """What a paragraph asks its reader to do; one that warns of it asks for nothing."""
+    if not _warns(heading, *before[:1], *lines):
+        yield from prose.prose_findings(name, "\n".join(lines), number)
 
 
 def _warns(*texts: str) -> bool:
