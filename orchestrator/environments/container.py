@@ -52,7 +52,8 @@ END_S = 20.0
 class Docker:
     """Workers in containers. `command` is the client with its global options; `options` go to each `run`.
 
-    `image` has to be there already, with CPython 3.9 or newer as `python`: nothing is fetched.
+    `image` has to be there already, with CPython 3.9 or newer as `python`: nothing is fetched. `is_alone`: without
+    the confinement inside of them.
     """
 
     name: ClassVar[str] = "docker"
@@ -68,11 +69,14 @@ class Docker:
         python: str = "python3",
         command: Sequence[str] | None = None,
         options: Sequence[str] = (),
+        *,
+        is_alone: bool = False,
     ) -> None:
         self._image = image
         self._python = python
         self._command = tuple(command or (self.name,))
         self._run_options = tuple(options)
+        self._words = ["keep", "bare"] if is_alone else ["keep"]
         self._has_swept = False
 
     async def start(self, spec: WorkerSpec) -> Session:
@@ -119,14 +123,13 @@ class Docker:
         argv += ["--user", f"{os.getuid()}:{os.getgid()}", "--tmpfs", "/tmp:rw,mode=1777"]  # noqa: S108  (its own)
         argv += ["--workdir", "/", "--env", "PYTHONHASHSEED=0", "--env", "LANG=C.UTF-8"]
         argv += _mount(HERE, INSIDE)
-        for path, writes in (paths := shown(spec)):
+        paths = shown(spec)
+        if not any(spec.cwd.is_relative_to(path) for path, _ in paths):
+            argv += _mount(_bare_folder(spec, paths), str(spec.cwd))
+        for path, writes in paths:
             argv += _mount(path, str(path), writes=writes)
-        cwd = spec.cwd
-        if not any(path.is_relative_to(cwd) or cwd.is_relative_to(path) for path, _ in paths):
-            empty = spec.scratch / ".empty"
-            empty.mkdir(exist_ok=True)
-            argv += _mount(empty, str(cwd))
-        return [*argv, *self._run_options, self._image, "-s", "-c", STARTER, f"{INSIDE}/inside.py", "keep"]
+        inside = ["-s", "-c", STARTER, f"{INSIDE}/inside.py", *self._words]
+        return [*argv, *self._run_options, self._image, *inside]
 
     def _own_options(self) -> list[str]:
         return []
@@ -214,6 +217,22 @@ class _Contained(Wrapped):
             if one is not None:
                 one.kill()
         return await self._child.wait() if code is None else code
+
+
+def _bare_folder(spec: WorkerSpec, paths: Sequence[tuple[Path, bool]]) -> Path:
+    """A folder to mount, read-only, where the working one is that was not granted: it has the granted places in it.
+
+    So what a cell writes beside its grants is an error, and is not lost in a folder of the container.
+    """
+    folder = spec.scratch / ".folder"
+    folder.mkdir()
+    for path, _ in paths:
+        if path.is_relative_to(spec.cwd):
+            place = folder / path.relative_to(spec.cwd)
+            (place if path.is_dir() else place.parent).mkdir(parents=True, exist_ok=True)
+            if not path.is_dir():
+                place.touch()
+    return folder
 
 
 def _mount(source: Path, target: str, *, writes: bool = False) -> list[str]:

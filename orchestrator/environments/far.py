@@ -68,7 +68,7 @@ def main() -> None:
     os.set_inheritable(lock, False)
     _tell({"root": os.path.realpath(root)})
     inside = _loaded(os.path.join(root, "code", "inside.py"))
-    inside.keep(lambda: _remove(root))
+    inside.keep(inside.confinement(), lambda: _remove(root))
 
 
 def sweep(folder: str, own: str) -> None:

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 def main() -> None:
     """Serve standard input and output."""
     sys.path[:] = [path for path in sys.path if path]  # the working directory holds nothing of ours
+    confine = None if "bare" in sys.argv[2:] else confinement()
     if "keep" in sys.argv[2:]:
-        keep()
+        keep(confine)
     if "try" in sys.argv[2:]:
         loaded("worker").serve(os.dup(0), os.dup(1), try_what_must_fail)
-    serve(None if "bare" in sys.argv[2:] else confinement())
+    serve(confine)
 
 
 def serve(confine: types.ModuleType | None) -> None:
@@ -61,9 +62,8 @@ def try_what_must_fail(start: dict[str, Any]) -> None:
             raise OSError("the sandbox was put on but processes can still be started")
 
 
-def keep(at_end: Callable[[], None] = lambda: None) -> NoReturn:
+def keep(confine: types.ModuleType | None, at_end: Callable[[], None] = lambda: None) -> NoReturn:
     """Start a worker, and end with it as it ended; or end it when the stream ends. `at_end` is called in the end."""
-    confine = confinement()
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)

@@ -1,9 +1,13 @@
-"""What holds of workers in containers, beyond what every environment promises."""
+"""What holds of workers in containers, without the confinement that is put on inside of them.
+
+Each test of what a worker can't do was seen to fail with the option that it stands on left out.
+"""
 
 import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -31,11 +35,10 @@ async def no_calls(fn, arguments):
 def ran(engine, folder, source, **spec):
     """How a cell ended in a worker whose working folder is the given one, which is not granted as such."""
     name, settings = engine
-    scratch = folder / "scratch"
-    scratch.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
 
     async def run():
-        environment = environment_factory(name, {name: settings})()
+        environment = environment_factory(name, {name: {**settings, "is_alone": True}})()
         session = await environment.start(WorkerSpec(scratch=scratch, cwd=folder, **spec))
         try:
             return await session.cell(Cell(1, textwrap.dedent(source)), no_calls, LONG_S)
@@ -81,12 +84,17 @@ def test_it_sees_the_image_and_the_grants_and_can_write_where_it_may(engine, tmp
 def test_memory_is_bounded_over_all_that_it_starts(engine, tmp_path):
     source = """
         import subprocess, sys
-        greedy = "x = []\\nwhile True: x.append(bytearray(1 << 20))"
-        ended = subprocess.run([sys.executable, "-c", greedy], capture_output=True)
-        FINAL(ended.returncode != 0)
+        large = "import sys; x = bytearray(50 << 20); print('there', flush=True); sys.stdin.read()"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started = [subprocess.Popen([sys.executable, "-c", large], **pipes) for _ in range(10)]
+        FINAL([one.stdout.readline() for one in started].count("there\\n"))
     """
-    limits = WorkerLimits(memory_bytes=64 << 20)
-    assert ran(engine, tmp_path, source, limits=limits, grants=Grants(processes=True)).answer is True
+    limits = WorkerLimits(memory_bytes=64 << 20)  # each of them keeps to it, and all together do not
+    try:
+        n_there = ran(engine, tmp_path, source, limits=limits, grants=Grants(processes=True)).answer
+    except WorkerLost:
+        return  # it was among those that the kernel chose to end
+    assert n_there < 10
 
 
 def test_nothing_is_left_of_a_worker_that_was_closed_or_killed(engine, tmp_path):
