@@ -7,6 +7,7 @@ BIN := .venv/bin
 help:
 	@echo 'make demo    run the main workflow over example skills, in .demo/'
 	@echo 'make test    run every test'
+	@echo '             ARGS="--environments all": all promises in each environment, not a part in those that are slow to start'
 	@echo 'make check   format, lint, types, import contracts, generated docs'
 	@echo 'make hosts   check with the real Claude Code, OpenClaw and MCP inspector (needs npm, else says that it was skipped)'
 	@echo 'make bench   print the benchmark tables'
@@ -21,7 +22,7 @@ demo: $(READY)
 	@sh tools/demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
