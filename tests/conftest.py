@@ -1,7 +1,9 @@
 """What holds for all tests."""
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import environment_services
@@ -33,7 +35,7 @@ def nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(scope="session")
-def environments_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, Any]]]:
+def environments_here() -> Iterator[Callable[[str], dict[str, Any]]]:
     """The settings with which an environment works here, its service started; where it can't, the test is skipped."""
     known: dict[str, dict[str, Any] | str] = {}
 
@@ -49,7 +51,12 @@ def environments_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
     def _started(kind: str, name: str) -> dict[str, Any] | str:
         found = {}
         if kind in environment_services.SERVICES:
-            folder = tmp_path_factory.mktemp(kind)
+            # Not below pytest's own: names of sockets and podman's folders have to be short.
+            folder = Path(
+                services.enter_context(
+                    tempfile.TemporaryDirectory(prefix=f"o-{kind}-", ignore_cleanup_errors=True)
+                )
+            )
             try:
                 service = environment_services.SERVICES[kind](folder)
                 found = {kind: services.enter_context(service)}
