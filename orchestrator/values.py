@@ -124,14 +124,20 @@ class RunResult:
 class Grants:
     """What a worker may touch, resolved: absolute paths, values of the variables it gets.
 
-    `processes` allows starting programs; `network` allows sockets at all (host names are not told apart).
+    `processes` allows starting programs. `hosts` are names and patterns (`*`, `*.example.com`): any of them allows
+    sockets to every host, since no kernel tells them apart, but a skill has none that its workflow does not name.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
-    network: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     processes: bool = False
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> bool:
+        """Whether sockets are allowed."""
+        return bool(self.hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def workflow_grants(workflow: Workflow, inputs: Mapping[str, Any], workspace: Wo
             [*resolved(read, workspace.root), *input_paths(workflow.inputs, inputs, workspace.root)]
         ),
         write=_unique(writable(write, workspace.root)),
-        network=bool(asked.network),
+        hosts=asked.network,
         env={name: os.environ[name] for name in asked.env if name in os.environ},
     )
 
@@ -73,6 +73,7 @@ def skill_grants(
         else _common(resolved(asked.read, workspace.root), granted.read)
     )
     write = granted.write if not declared else _common(writable(asked.write, workspace.root), granted.write)
+    hosts = granted.hosts if not declared else common_hosts(asked.network, granted.hosts)
     required = [Path(found) for name in skill.requires.bins if (found := shutil.which(name))]
     programs = [*required, *([program] if program else [])]
     return Grants(
@@ -80,7 +81,7 @@ def skill_grants(
             [skill.folder.resolve(), *read, *write, *programs, *(path.resolve() for path in programs)]
         ),
         write=tuple(write),
-        network=granted.network and (bool(asked.network) or not declared),
+        hosts=hosts,
         env={name: value for name, value in granted.env.items() if name in asked.env or not declared},
         processes=program is not None or bool(skill.requires.bins),
     )
@@ -110,10 +111,26 @@ def narrowed(asked: Grants, granted: Grants) -> Grants:
     return Grants(
         read=tuple(_common(asked.read, granted.read)),
         write=tuple(_common(asked.write, granted.write)),
-        network=asked.network and granted.network,
+        hosts=common_hosts(asked.hosts, granted.hosts),
         env={name: value for name, value in asked.env.items() if name in granted.env},
         processes=asked.processes and granted.processes,
     )
+
+
+def common_hosts(asked: Iterable[str], granted: Iterable[str]) -> tuple[str, ...]:
+    """The narrower of each two patterns that fit: `*`, `*.example.com`, `example.com`. A port is not looked at."""
+    granted = [one.lower().partition(":")[0] for one in granted]
+    found = [
+        mine if _covers(theirs, mine) else theirs
+        for mine in (one.lower().partition(":")[0] for one in asked)
+        for theirs in granted
+        if _covers(theirs, mine) or _covers(mine, theirs)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _covers(pattern: str, host: str) -> bool:
+    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def input_paths(schema: Schema, inputs: Mapping[str, Any], root: Path) -> list[Path]:

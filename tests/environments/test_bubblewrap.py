@@ -94,7 +94,7 @@ def test_network_is_there_only_when_granted(tmp_path):
             f"import socket\nsocket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)\nFINAL(1)"
         )
         assert ran(tmp_path, source).failure is not None
-        assert ran(tmp_path, source, grants=Grants(network=True)).answer == 1
+        assert ran(tmp_path, source, grants=Grants(hosts=("*",))).answer == 1
 
 
 def test_missing_program_is_told_with_a_hint(tmp_path, monkeypatch):

@@ -132,7 +132,7 @@ def test_a_skill_whose_functions_take_paths_may_read_what_the_workflow_may(works
 
 def test_a_skill_without_a_manifest_gets_what_the_cells_may_touch(workspace):
     granted = Grants(
-        read=(workspace.root / "notes",), write=(workspace.root / "out",), network=True, env={"A": "1"}
+        read=(workspace.root / "notes",), write=(workspace.root / "out",), hosts=("*",), env={"A": "1"}
     )
     given = skill_grants(skill(workspace.root), granted, workspace, program=Path(sys.executable))
     assert (given.write, given.network, given.env, given.processes) == (granted.write, True, {"A": "1"}, True)
@@ -140,7 +140,7 @@ def test_a_skill_without_a_manifest_gets_what_the_cells_may_touch(workspace):
 
 def test_nothing_is_narrowed_to_more_than_was_granted():
     one, other = Path("/a"), Path("/b")
-    asked = Grants(read=(one, other / "x"), write=(one,), network=True, env={"K": "1"}, processes=True)
+    asked = Grants(read=(one, other / "x"), write=(one,), hosts=("*",), env={"K": "1"}, processes=True)
     granted = Grants(read=(one / "y", other), write=(other,), env={})
     assert narrowed(asked, granted) == Grants(read=(one / "y", other / "x"))
 
@@ -163,3 +163,24 @@ def test_a_relative_path_is_the_workspaces_unless_it_is_only_found_where_the_cal
         "files": ["notes", str(here / "a.md"), "nowhere"],
         "name": "a.md",
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "both"),
+    [
+        (("api.example.com",), ("api.example.com",), ("api.example.com",)),
+        (("API.example.com:443",), ("*.example.com",), ("api.example.com",)),
+        (("*",), ("api.example.com",), ("api.example.com",)),
+        (("*.example.com",), ("*.com",), ("*.example.com",)),
+        (("evil.example",), ("api.example.com",), ()),
+        (("notexample.com",), ("*.example.com",), ()),
+        (("a.example",), (), ()),
+    ],
+)
+def test_a_skill_gets_a_network_only_for_hosts_that_its_workflow_names(workspace, asked, granted, both):
+    mine = skill(
+        workspace.root, has_manifest=True, functions={"f": function()}, permissions=Permissions(network=asked)
+    )
+    given = skill_grants(mine, Grants(hosts=granted), workspace)
+    assert (given.hosts, given.network) == (both, bool(both))
+    assert narrowed(Grants(hosts=asked), Grants(hosts=granted)).hosts == both
