@@ -291,6 +291,30 @@ def test_a_program_that_searches_for_a_word_of_its_question_and_passes_it_on_is_
     assert "`cancelled` (cell 1, line 1) is made of words of the input `question`" in said
 
 
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        (
+            "try:\n    open('out/x.txt', 'w').write('x')\nexcept OSError:\n    pass",
+            "it writes files (cell 1, line 2)",
+        ),
+        (
+            "from pathlib import Path\nPath('out/x.txt').write_text(str(len(context)))",
+            "it writes files (cell 1, line 2)",
+        ),
+        (
+            "import datetime\nday = datetime.date.today()\nassert day.year > 2000",
+            "it reads the date or the time",
+        ),
+    ],
+)
+def test_a_program_that_writes_or_reads_the_date_is_not_learned(place, act, why):
+    result = place.solve(cell(f"{act}\n{COUNTS}"), head=CHECKED)
+    assert result.status == "answered"
+    assert programs(place) == []
+    assert why in result.learned[0]
+
+
 def test_a_field_named_as_in_the_question_is_no_word_of_it(place):
     head = QUESTION.replace('context: ["log.txt"]\n', "")
     source = "FINAL({'cancelled': llm_query(inputs['question'])})"

@@ -6,10 +6,12 @@ whatever the new one is, and a check that looks at the answer's form would not n
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.memory.matching.terms import terms
+from orchestrator.strategies.distilling.cell_run import parsed
 from orchestrator.strategies.distilling.copied import literals, searched
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def why_bound(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any
     if ignored := _ignored(distilled, workflow, inputs):
         names = ", ".join(f"`{name}`" for name in ignored)
         return f"it does not read the input{'s' * (len(ignored) > 1)} {names}"
+    if act := _acts(distilled.cells):
+        return act
     told = set(terms(f"{workflow.description}\n{workflow.body}"))
     for name, value in inputs.items():
         if is_free_text(value):
@@ -43,6 +47,37 @@ def why_bound(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any
 def is_free_text(value: Any) -> bool:
     """Whether an input is a text of several words, such as a question."""
     return isinstance(value, str) and len(value.split()) > 1
+
+
+def _acts(cells: Sequence[str]) -> str:
+    """What the program does that a proof can't repeat: it writes, or reads the date. A refusal may be caught in it."""
+    for number, source in enumerate(cells, 1):
+        for node in ast.walk(parsed(source) or ast.Module([], [])):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node.func, ast.Attribute) else ""
+            where = f"(cell {number}, line {node.lineno})"
+            if name in _WRITES or (
+                isinstance(node.func, ast.Name) and node.func.id == "open" and _is_write(node)
+            ):
+                return f"it writes files {where}"
+            if _CLOCK.search(ast.unparse(node.func)):
+                return f"it reads the date or the time {where}"
+    return ""
+
+
+def _is_write(call: ast.Call) -> bool:
+    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    return any(
+        not isinstance(mode, ast.Constant) or (isinstance(mode.value, str) and set(mode.value) & set("wax+"))
+        for mode in modes
+    )
+
+
+_WRITES = frozenset({"write_text", "write_bytes", "mkdir", "makedirs", "unlink", "rmtree", "touch"})
+_CLOCK = re.compile(
+    r"(?:^|\.)(?:date\.today|datetime\.(?:now|utcnow|today)|time\.(?:time|time_ns|localtime|gmtime|strftime|ctime))$"
+)
 
 
 def _ignored(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
