@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         return _list(workspace, args.workflow or args.name, as_object=args.json)
     if args.action not in ACTIONS:
         raise UsageError(
-            f"`orchestrate strategies` has no `{args.action}`", hint=f"it has: {', '.join(ACTIONS)}"
+            f"`orchestrate strategies` has no `{args.action}`", hint=_meant(args.action, workspace)
         )
     if args.name is None:
         raise UsageError(
@@ -57,6 +58,14 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "show":
         return _show(workspace, name)
     return _forget(workspace, name, args.workflow)
+
+
+def _meant(word: str, workspace: Workspace) -> str:
+    """What a word may have been meant for that is no action: a mistyped one, or a workflow to be listed."""
+    if word in _workflows(workspace, experience_of(workspace)):
+        return f"`orchestrate strategies list {word}` shows those of the workflow"
+    close = get_close_matches(word, ACTIONS, n=1)
+    return f"did you mean `{close[0]}`? " * bool(close) + f"it has: {', '.join(ACTIONS)}"
 
 
 def _list(workspace: Workspace, workflow: str | None, *, as_object: bool) -> int:

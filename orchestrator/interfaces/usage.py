@@ -44,7 +44,16 @@ def _print_tables(tallies: Tallies) -> None:
         ("STRATEGY", tallies.strategies),
     ):
         if rows:
-            header = [title, "CALLS", "OK", "FAILED", "TIME EACH", "LAST USED", "FAILED WITH"]
+            # A run tries several strategies: what is counted of a workflow are its attempts.
+            header = [
+                title,
+                "CALLS" if title == "SKILL" else "ATTEMPTS",
+                "OK",
+                "FAILED",
+                "TIME EACH",
+                "LAST USED",
+                "FAILED WITH",
+            ]
             _print(header, [_row(tally) for tally in _by_calls(rows.values())], right=[1, 2, 3, 4])
     if tallies.imported:
         rows_imported = [_imported_row(one) for one in tallies.imported.values()]

@@ -110,8 +110,8 @@ def test_usage_counts_by_skill_workflow_and_strategy(run: str, orchestrate: Orch
     lines = orchestrate("usage").stdout.splitlines()
     assert [line.split()[:2] for line in lines if line.startswith(("SKILL", "WORKFLOW", "STRATEGY"))] == [
         ["SKILL", "CALLS"],
-        ["WORKFLOW", "CALLS"],
-        ["STRATEGY", "CALLS"],
+        ["WORKFLOW", "ATTEMPTS"],
+        ["STRATEGY", "ATTEMPTS"],
     ]
     assert max(map(len, lines)) <= 80
 

@@ -62,6 +62,7 @@ WRONG = {
     "check": (
         "error: the following arguments are required: FILE\nhint: `orchestrate check --help` shows what it takes\n"
     ),
+    "strategies froget x": "error: `orchestrate strategies` has no `froget`\nhint: did you mean `forget`? it has: list, show, forget\n",
     "skills frob": "error: `orchestrate skills` has no `frob`\nhint: it has: list, show, test, trust, audit\n",
     "skills show": "error: `orchestrate skills show` needs the name of a skill\nhint: `orchestrate skills` lists them\n",
     "suggest": (
