@@ -15,6 +15,7 @@ from orchestrator.errors import WorkspaceError
 from orchestrator.memory import files
 from orchestrator.memory.log import Place, is_at_end, read_on
 from orchestrator.memory.ranking import Ranked, Ranker
+from orchestrator.memory.ranking.tuning import Tuning
 from orchestrator.memory.record import FORGOTTEN, TAGS, evidence, parsed
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
     from orchestrator.workspace import Workspace
 
-SCHEMA = "orchestrate.experience/1"
+SCHEMA = "orchestrate.experience/2"
 FILE_NAME = "experience.json"
 LOCK = "experience.lock"
 SEED = 20251226
 """Of the ranking's own choices: the same record gives the same order, on every machine."""
+
+TUNING = Tuning(first_tries=0.0)
+"""A run follows a strategy that failed with the next, so that each gets its first tries without being put in front."""
 
 MAX_WORKFLOWS = 500
 """Workflows with counts of their own; the one unused for longest goes first. The ranking goes on knowing of it."""
@@ -93,7 +97,7 @@ class Experience:
     workflows are in the order in which they were last used.
     """
 
-    ranker: Ranker = field(default_factory=lambda: Ranker([], seed=SEED))
+    ranker: Ranker = field(default_factory=lambda: Ranker([], seed=SEED, tuning=TUNING))
     rows: Rows = field(default_factory=dict)
     ways: Rows = field(default_factory=dict)
     situations: dict[str, dict[str, Any]] = field(default_factory=dict)  # each workflow's latest

@@ -343,3 +343,19 @@ def test_a_long_record_is_restored_exactly():
 def test_another_schema_is_refused():
     with pytest.raises(ValueError, match="this reads"):
         Ranker.from_dict({**Ranker(ARMS).to_dict(), "schema": "other/1"})
+
+
+def finds_the_best(rates: list[float], seed: int) -> bool:
+    """Whether an arm that is better by far is mostly first after 300 rounds in which only the first arm is tried."""
+    ranker, draw = Ranker([str(n) for n in range(len(rates))], seed=seed), random.Random(seed)
+    best, n_first = str(max(range(len(rates)), key=rates.__getitem__)), 0
+    for turn in range(300):
+        first = order(ranker, HOME)[0]
+        ranker.record(first, HOME, success=draw.random() < rates[int(first)])
+        n_first += turn >= 200 and first == best
+    return n_first > 50
+
+
+def test_bad_luck_in_its_first_tries_seldom_keeps_the_better_arm_away():
+    assert sum(finds_the_best([0.25, 0.75], seed) for seed in range(30)) >= 28
+    assert sum(finds_the_best([0.75, 0.25], seed) for seed in range(30)) >= 28

@@ -15,6 +15,9 @@ from model_server.server import ModelServer
 from model_server.shapes import KEY
 
 from crash.skills import FILES, LEDGER, PUTS
+from orchestrator import load_skills
+from orchestrator.runs.trusting import trust
+from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,6 +78,7 @@ def placed(case: Case, root: Path) -> Iterator[Place]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     (root / "workflow.md").write_text(case.text, encoding="utf-8")
+    trust(Workspace(root), load_skills(root / "skills"), "person")
 
     def policy(seen: Seen) -> Answer:
         return Answer(case.reply(seen.messages, is_root=seen.is_root))

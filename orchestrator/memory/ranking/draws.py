@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.memory.ranking.tuning import Tuning
-
 N_STEPS = 16
 """Steps of the quadrature for probabilities."""
 
@@ -25,24 +23,24 @@ REACH = math.sqrt(3.0)
 
 
 def ordered(
-    values: Sequence[float], unknown: Sequence[float], key: str, tuning: Tuning
+    values: Sequence[float], unknown: Sequence[float], shares: Sequence[float], key: str, hope: float
 ) -> tuple[list[int], list[float], list[float]]:
     """The order, the score at each place, and with which probability each arm comes first.
 
-    `unknown` are standard deviations. Draws decide who is first, the same for the same `key`; the others follow by the
+    `unknown` are standard deviations; a draw spreads by a share of them. Draws decide who is first, the same for the same `key`; the others follow by the
     best that may be hoped of them (Auer, "Using confidence bounds for exploitation-exploration trade-offs", 2002),
     since what is tried after a failure costs no first place. No score is above that of the place before.
     """
     if not values:
         return [], [], []
-    spreads = [tuning.exploration * one for one in unknown]
+    spreads = [share * one for share, one in zip(shares, unknown, strict=True)]
     source = random.Random(key)  # noqa: S311  exploration is no secret
     draws = [
         value + spread * REACH * (2.0 * source.random() - 1.0)
         for value, spread in zip(values, spreads, strict=True)
     ]
     first = max(range(len(draws)), key=draws.__getitem__)
-    hopes = [value + tuning.hope * one for value, one in zip(values, unknown, strict=True)]
+    hopes = [value + hope * one for value, one in zip(values, unknown, strict=True)]
     rest = sorted((n for n in range(len(values)) if n != first), key=lambda n: -hopes[n])
     scores = [draws[first], *(min(draws[first], hopes[n]) for n in rest)]
     return [first, *rest], scores, probabilities(values, spreads)

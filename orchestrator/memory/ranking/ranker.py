@@ -94,7 +94,8 @@ class Ranker:
         unknown = [self._unknown(chance, one) for chance, one in zip(chances, evidence, strict=True)]
         key = f"{self._seed} {self._clock.n_records} {self._n_ranked}"
         self._n_ranked += 1
-        order, scores, firsts = draws.ordered(values, unknown, key, self._tuning)
+        shares = [self._share(arm) for arm in arms]
+        order, scores, firsts = draws.ordered(values, unknown, shares, key, self._tuning.hope)
         best = max(values, default=0.0)
         return [
             Ranked(
@@ -228,6 +229,13 @@ class Ranker:
         if self._clock.n_records == 0:  # the order without a record is the one that was given
             return 0.0
         return math.sqrt(chance * (1.0 - chance) / (1.0 + evidence.around.weight))
+
+    def _share(self, arm: str) -> float:
+        """How much of what is not known of an arm its draw spreads by."""
+        if not self._tuning.exploration:
+            return 0.0
+        enough = self._tuning.first_tries * math.log1p(self._clock.n_records)
+        return 1.0 if 0 < self._totals[arm].tried < enough else self._tuning.exploration
 
     def _drop(self) -> None:
         """Leave out a tenth of the situations, and removed arms of which nothing is left."""

@@ -24,6 +24,11 @@ class Tuning:
     exploration: float = 0.1
     """Standard deviations of what is not known of an arm, by which a draw for the first place spreads; 0 = none."""
 
+    first_tries: float = 1.0
+    """An arm that was tried, but fewer times than this times the logarithm of the number of all records is drawn with the
+    whole of what is not known of it: with less, bad luck in its first tries would keep it away for good. That many
+    tries no ranking does without (Lai and Robbins, "Asymptotically efficient adaptive allocation rules", 1985)."""
+
     hope: float = 1.0
     """The same, added to an arm's score for all other places: to learn there displaces nothing that is believed better."""
 
