@@ -17,10 +17,11 @@ Three layers, because each has holes that another closes:
 Covered: reading or writing what was not granted; the parent's environment and memory; networks (unless granted);
 signals to other processes; leaving the process group.
 Not covered: the names, sizes and times of files (stat works everywhere); processor time within a deadline; with
-network granted, every host; as root with processes granted, the number of processes until the deadline; more than
-the memory limit through shared memory made on purpose; holes in the kernel.
+network granted, every host; names in a folder that is watched by inotify; as root with processes granted, the number of
+processes, and everybody's memory through shared memory or children, for the second in which `bounds` finds them; holes
+in the kernel.
 
-Why root's processes are not counted: the kernel exempts user 0 of the machine from RLIMIT_NPROC, in a user namespace
+Why root's processes are not counted by the kernel: it exempts user 0 of the machine from RLIMIT_NPROC, in a user namespace
 too (tried: mapped to itself it forks on), and another number for it would lose root's own files or, as real user only,
 make shells give up their rights. A pids cgroup would do, where one may be made: containers seldom allow it.
 

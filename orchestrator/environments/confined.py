@@ -112,7 +112,7 @@ def _coverage(abi: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if abi < 6:
         misses.append("signals between a worker's own programs are refused (kernel older than 6.12)")
     if os.geteuid() == 0:
-        misses.append("as root, the number of processes of a worker that may have any")
+        misses.append("as root, the number of processes of a worker that may have any, for about a second")
     return tuple(covers), tuple(misses)
 
 

@@ -5,6 +5,9 @@ then get a timeout error a moment later, so that code waiting for one wakes up. 
 deadline is killed, with its whole process group. While a person is asked (`uncounted`) all of this stands still, for
 the worker's own timer too.
 
+Bounds. While a request runs, the worker is looked at twice a second (`bounds`): one that holds more than it may, in files,
+processes or memory of all of them, is killed.
+
 Calls of a request are served side by side, each in a task of its own; the request returns when the worker is done
 and the last of them has been answered, so that no effect of a cell happens after it.
 """
@@ -17,11 +20,12 @@ import itertools
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from orchestrator.environments import frames, worker
+from orchestrator.environments import bounds, frames, worker
 from orchestrator.environments.frames import (
     CellDone,
     ExpressionDone,
@@ -130,6 +134,7 @@ class Session:
         self._new: list[TextFile] = []  # of these, those that are to be carried
         self._texts: dict[str, list[TextFile]] = {}  # all that the worker was given, by sha256
         self._n_requests = 0
+        self._watch: bounds.Watch | None = None  # made by the first request that takes long
         self.looks = itertools.count(1)
         self._current: _Request | None = None  # while one runs
         self._lost = ""  # why it can't be asked any more
@@ -251,6 +256,8 @@ class Session:
             raise WorkerLost(self._lost, late=True) from None
         except BadFrame as error:
             await self._end(f"the worker sent {error}, and was killed")
+        except _Beyond as beyond:
+            await self._end(f"the worker {beyond}, and was killed")
         except (EOFError, ConnectionError):
             await self._end(None)
         except BaseException:
@@ -267,6 +274,17 @@ class Session:
             self._lost = f"the worker sent {error}, and was killed"
             self._leash.kill()
             raise WorkerLost(self._lost) from None
+
+    async def keep_within_bounds(self) -> None:
+        """Look at the worker until it holds too much, which is raised."""
+        pause_s = bounds.LOOK_S
+        while True:
+            await asyncio.sleep(pause_s)
+            self._watch = self._watch or bounds.Watch(self.pid, self._spec)
+            began = time.monotonic()
+            if beyond := await asyncio.to_thread(self._watch.beyond):
+                raise _Beyond(beyond)
+            pause_s = max(bounds.LOOK_S, 20 * (time.monotonic() - began))
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Write a frame, and wait while the worker is behind with reading."""
@@ -460,7 +478,11 @@ class _Request:
         try:
             async with asyncio.TaskGroup() as group:
                 await self._session.send(frame)
-                return await self._until_done(group)
+                watch = group.create_task(self._session.keep_within_bounds())
+                try:
+                    return await self._until_done(group)
+                finally:
+                    watch.cancel()
         except BaseExceptionGroup as failed:
             # One of several that ended the request together; the others are its consequences.
             raise failed.exceptions[0] from None
@@ -537,6 +559,10 @@ class _Request:
             raise
         except Exception as error:  # noqa: BLE001  (any of them, so that a ConnectionError of theirs is none of our stream)
             raise _ServeRaised(error) from None
+
+
+class _Beyond(Exception):
+    """The worker holds more than it may."""
 
 
 class _ServeRaised(Exception):

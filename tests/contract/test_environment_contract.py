@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -997,4 +998,58 @@ def test_call_errors_keep_their_class(rig):
         "SubCallError",
         "no model configured",
         "configure one",
+    )
+
+
+# ------------------------------------------------------------------------------------- bounds of a whole worker
+
+
+def test_files_that_are_small_each_and_too_much_together_end_the_worker(rig):
+    source = """
+        for n in range(8):
+            with open(f"part-{n}", "wb") as file:
+                file.write(b"x" * (4 << 20))
+        while True: pass
+    """
+    limits = WorkerLimits(written_bytes=16 << 20)
+    lost, after = rig.cells(source, "'goes on'", limits=limits)
+    assert re.fullmatch(
+        r"the worker wrote [\d,]+ bytes in its files; 16,777,216 are allowed, and was killed", lost
+    )
+    assert printed(after) == "'goes on'\n"
+
+
+def test_what_lay_in_a_granted_folder_before_counts_for_nobody(rig):
+    granted = rig.folder / "granted"
+    granted.mkdir()
+    (granted / "old").write_bytes(b"x" * (8 << 20))
+    source = "import time\nend = time.monotonic() + 1.2\nwhile time.monotonic() < end: pass\n'done'"
+    limits, grants = WorkerLimits(written_bytes=4 << 20), Grants(write=(granted,))
+    assert printed(rig.cell(source, limits=limits, grants=grants)) == "'done'\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_processes_that_are_too_many_or_too_large_together_end_the_worker(rig):
+    many = """
+        import os, signal
+        try:
+            for _ in range(60):
+                if os.fork() == 0: signal.pause()
+        except OSError: pass  # where the kernel counts them: all but root's
+        if os.geteuid(): raise SystemExit
+        while True: pass
+    """
+    large = """
+        import mmap
+        shared = mmap.mmap(-1, 300 << 20)
+        for at in range(0, 300 << 20, 4096): shared[at] = 1
+        while True: pass
+    """
+    limits = WorkerLimits(memory_bytes=150 << 20, n_processes=20)
+    first, second = rig.cells(many, large, limits=limits, grants=Grants(processes=True))
+    if os.geteuid() == 0:
+        assert re.fullmatch(r"the worker had started \d+ processes; 20 are allowed, and was killed", first)
+    assert re.fullmatch(
+        r"the worker and its processes held [\d,]+ bytes of memory; 157,286,400 are allowed, and was killed",
+        second,
     )
