@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from attacks.holes import HOLES
-from attacks.play import NOTHING, environments, play
+from attacks.play import ENVIRONMENTS, NOTHING, play
 from attacks.table import ATTACKS, ROLES
 
 pytestmark = [
@@ -16,6 +16,7 @@ pytestmark = [
     pytest.mark.timeout(300),  # many attacks each, and some go on until they are killed
 ]
 
+FAST = ("process", "confined", "bubblewrap")
 GROUPS = sorted({attack.group for attack in ATTACKS.values()})
 AS_ROOT = {
     "read shadow", "make a way out", "change the owner", "send raw packets", "send raw packets, network granted",
@@ -48,14 +49,27 @@ def test_attacks_work_where_nothing_is_in_their_way(group):
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("environment", environments() if sys.platform == "linux" else ())
-def test_environment_lets_nothing_pass_but_what_is_known(environment, role, group):
+def test_environment_lets_nothing_pass_but_what_is_known(environment, role, group, environments_here):
     known = HOLES.get(environment, frozenset())
-    outcomes = list(play(environment, role, of_group(group)))
+    outcomes = list(play(environment, role, of_group(group), environments_here(environment)))
     if outcomes[0].unavailable:
         pytest.skip(outcomes[0].unavailable)
     assert {out.attack: out.harm for out in outcomes if out.harm and out.attack not in known} == {}
     assert len(outcomes) == len(of_group(group))
+
+
+def pytest_generate_tests(metafunc):
+    """Those that start in a moment, and the others where they are asked for."""
+    if "environment" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--environments")
+        there = [
+            name for name in ENVIRONMENTS if name in FAST or wanted == "all" or name in wanted.split(",")
+        ]
+        marked = [
+            pytest.param(name, marks=pytest.mark.xdist_group(name)) if name not in FAST else name
+            for name in there
+        ]
+        metafunc.parametrize("environment", marked)
 
 
 def test_what_is_known_to_escape_is_named_as_it_is():

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attacks.scene import Scene
-from attacks.stage import NOTHING, environments
+from attacks.stage import ENVIRONMENTS, NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from attacks.table import Attack
 
-__all__ = ["NOTHING", "Outcome", "environments", "play"]
+__all__ = ["ENVIRONMENTS", "NOTHING", "Outcome", "play"]
 
 TOOLS = Path(__file__).resolve().parents[1]
 ANSWER_S = 90.0
@@ -36,10 +36,12 @@ class Outcome:
     unavailable: str = ""  # why the environment can't be had
 
 
-def play(environment: str, role: str, attacks: Iterable[Attack]) -> Iterator[Outcome]:
-    """The outcome of each attack, in order."""
+def play(
+    environment: str, role: str, attacks: Iterable[Attack], settings: Mapping[str, Any] | None = None
+) -> Iterator[Outcome]:
+    """The outcome of each attack, in order; `settings` are those of environments that need any."""
     with Scene() as scene:
-        stage = _Stage(scene)
+        stage = _Stage(scene, settings or {})
         try:
             for attack in attacks:
                 yield stage.play(attack, environment, role)
@@ -50,17 +52,17 @@ def play(environment: str, role: str, attacks: Iterable[Attack]) -> Iterator[Out
 class _Stage:
     """A process that is made again when an attack ended it."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, settings: Mapping[str, Any]) -> None:
         self._scene = scene
+        self._settings = settings
         self._process: subprocess.Popen[str] | None = None
 
     def play(self, attack: Attack, environment: str, role: str) -> Outcome:
         process = self._living()
         facts = self._scene.fresh(process.pid)
         (Path(facts["scratch"]) / "facts").write_text(json.dumps(facts))
-        told = self._told(
-            process, {"attack": attack.name, "environment": environment, "role": role, "facts": facts}
-        )
+        asked = {"attack": attack.name, "environment": environment, "role": role, "facts": facts}
+        told = self._told(process, {**asked, "settings": self._settings})
         if "unavailable" in told:
             return Outcome(attack.name, "", "", told["unavailable"])
         heard = json.dumps([told.get("loot"), told.get("later"), told.get("printed"), told.get("kept")])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import os
 import pickle
@@ -23,29 +22,27 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from attacks.table import ATTACKS, ROLES, Attack
+from orchestrator.app import environment_factory
+from orchestrator.environments.environment import Environment
 from orchestrator.environments.session import FunctionCall, Session
 from orchestrator.errors import OrchestratorError, WorkerLost
 from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
 
 NOTHING = "nothing"
-RIG = Path(__file__).resolve().parents[2] / "tests" / "contract"
+ENVIRONMENTS = ("process", "confined", "bubblewrap", "docker", "podman")
+"""On this machine: `ssh` lets a worker do what the other machine lets it."""
+
 SECRET = os.environ.get("SERVICE_API_KEY", "")
 PATIENCE_S = 6.0
 """How long the parent that believes everything waits for an end."""
 
 Told = dict[str, Any]
-
-
-def environments() -> dict[str, Any]:
-    """All environments, from where the tests of what each promises have them."""
-    if str(RIG) not in sys.path:
-        sys.path.insert(0, str(RIG))
-    found: dict[str, Any] = importlib.import_module("rig").ENVIRONMENTS
-    return found
+Factory = Callable[[], Environment]
 
 
 def main() -> None:
@@ -61,7 +58,8 @@ def main() -> None:
             if asked["environment"] == NOTHING:
                 told = believed(attack, facts)
             else:
-                told = asyncio.run(played(attack, facts, asked["environment"], asked["role"]))
+                factory = environment_factory(asked["environment"], asked["settings"])
+                told = asyncio.run(played(attack, facts, factory, asked["role"]))
         except OrchestratorError as error:
             told = {"unavailable": str(error)}
         except BaseException as error:  # noqa: BLE001  (that an attack brings it about is what we look for)
@@ -75,32 +73,30 @@ def main() -> None:
         print(json.dumps(told, default=repr), flush=True)
 
 
-async def played(attack: Attack, facts: Told, environment: str, role: str) -> Told:
+async def played(attack: Attack, facts: Told, factory: Factory, role: str) -> Told:
     """How it comes out under an environment, in a worker of its own; what it left is looked for by another one."""
     folder = Path(facts["scratch"])
-    told = await _in_worker(attack, facts, environment, role, "attack", folder)
+    told = await _in_worker(attack, facts, factory, role, "attack", folder)
     (folder / "closed").touch()
     if attack.look is not None:
         later = folder.with_name("later")
         later.mkdir()
         facts = {**facts, "scratch": str(later)}
         (later / "facts").write_text(json.dumps(facts))
-        told["later"] = await _in_worker(attack, facts, environment, role, "look", later)
+        told["later"] = await _in_worker(attack, facts, factory, role, "look", later)
         later.rename(folder / "later")
     return told
 
 
 async def _in_worker(
-    attack: Attack, facts: Told, environment: str, role: str, name: str, folder: Path
+    attack: Attack, facts: Told, factory: Factory, role: str, name: str, folder: Path
 ) -> Told:
     skill = Path(facts["skill"])
-    grants = Grants(read=(skill,), network=attack.network, processes=role == ROLES[2])
+    grants = Grants(read=(skill,), hosts=("*",) if attack.network else (), processes=role == ROLES[2])
     limits = WorkerLimits(facts["memory_bytes"], facts["written_bytes"], facts["n_processes"])
     code = folder / "code.py"
     code.write_text(f"{attack.source}\n\ndef go(it):\n    return {name}(it)\n")
-    session = await environments()[environment]().start(
-        WorkerSpec(scratch=folder, cwd=folder, grants=grants, limits=limits)
-    )
+    session = await factory().start(WorkerSpec(scratch=folder, cwd=folder, grants=grants, limits=limits))
     try:
         await session.init(variables={"inputs": facts})
         began = time.monotonic()
