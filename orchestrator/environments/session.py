@@ -277,14 +277,12 @@ class Session:
 
     async def keep_within_bounds(self) -> None:
         """Look at the worker until it holds too much, which is raised."""
-        pause_s = bounds.LOOK_S
+        self._watch = self._watch or bounds.Watch(self.pid, self._spec)
         while True:
-            await asyncio.sleep(pause_s)
-            self._watch = self._watch or bounds.Watch(self.pid, self._spec)
             began = time.monotonic()
             if beyond := await asyncio.to_thread(self._watch.beyond):
                 raise _Beyond(beyond)
-            pause_s = max(bounds.LOOK_S, 20 * (time.monotonic() - began))
+            await asyncio.sleep(max(bounds.LOOK_S, 20 * (time.monotonic() - began)))
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Write a frame, and wait while the worker is behind with reading."""
@@ -478,11 +476,18 @@ class _Request:
         try:
             async with asyncio.TaskGroup() as group:
                 await self._session.send(frame)
-                watch = group.create_task(self._session.keep_within_bounds())
+                watches: list[asyncio.Task[None]] = []
+                # A timer and not a task, which a short request would pay a third of its time for.
+                look = asyncio.get_running_loop().call_later(
+                    bounds.LOOK_S,
+                    lambda: watches.append(group.create_task(self._session.keep_within_bounds())),
+                )
                 try:
                     return await self._until_done(group)
                 finally:
-                    watch.cancel()
+                    look.cancel()
+                    for watch in watches:
+                        watch.cancel()
         except BaseExceptionGroup as failed:
             # One of several that ended the request together; the others are its consequences.
             raise failed.exceptions[0] from None
