@@ -5,7 +5,8 @@ cgroup, which would count all of it, can seldom be made in a container. So while
 worker holds in its folders, and at the processes of its group.
 
 Covered: files, processes and memory beyond the limits for longer than a second or so. Not covered: what goes beyond them and
-back between two looks; files without a name that are held open; processes in another group or behind another machine.
+back between two looks; files without a name that are held open; processes of containers, which
+the engine bounds, or on another machine.
 """
 
 from __future__ import annotations
@@ -30,8 +31,15 @@ _OLD_S = 0.3
 """How old a look at all processes may be that another worker's watch has taken."""
 
 
+N_AROUND = 3
+"""Processes that an environment may put around a worker: a launcher, the first one of a namespace, a keeper."""
+
+
 class Watch:
-    """Looks at one worker, whose process leads its group. Belongs to its session; one thread at a time looks."""
+    """Looks at one worker: the process that it was started by, its group, and all that descends from it.
+
+    Belongs to its session; one thread at a time looks.
+    """
 
     def __init__(self, pid: int, spec: WorkerSpec) -> None:
         self._pid, self._limits = pid, spec.limits
@@ -46,11 +54,11 @@ class Watch:
             self._is_ours = _is_ours(self._pid)
             self._before = _n_bytes(self._granted), _anonymous(self._pid)
         granted, memory = self._before
-        group = _groups().get(self._pid, []) if self._is_ours else []
+        group = _looked().of(self._pid) if self._is_ours else []
         written = _n_bytes([self._scratch]) + max(0, _n_bytes(self._granted) - granted)
         if written > self._limits.written_bytes:
             return f"wrote {written:,} bytes in its files; {self._limits.written_bytes:,} are allowed"
-        n_started = len(group) - 1
+        n_started = len(group) - 1 - N_AROUND * (len(group) > 1)
         if n_started > self._limits.n_processes:
             return f"had started {n_started:,} processes; {self._limits.n_processes:,} are allowed"
         held = _memory(group, self._limits.memory_bytes + memory)
@@ -115,28 +123,46 @@ def _sizes(pid: int, file: str, *names: str) -> int:
 
 
 @dataclass(slots=True)
+class _Processes:
+    """All living processes at one moment, by group and by parent."""
+
+    groups: dict[int, list[int]] = field(default_factory=dict)
+    children: dict[int, list[int]] = field(default_factory=dict)
+
+    def of(self, pid: int) -> list[int]:
+        """The process's group and all that descends from one of it."""
+        found = dict.fromkeys([pid, *self.groups.get(pid, ())])
+        left = list(found)
+        while left:
+            new = [one for one in self.children.get(left.pop(), ()) if one not in found]
+            found.update(dict.fromkeys(new))
+            left += new
+        return list(found)
+
+
+@dataclass(slots=True)
 class _Seen:
     """The last look at all processes, which the watches of this process share."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     at: float = float("-inf")
-    groups: dict[int, list[int]] = field(default_factory=dict)
+    processes: _Processes = field(default_factory=_Processes)
 
 
 _SEEN = _Seen()
 
 
-def _groups() -> dict[int, list[int]]:
-    """The living processes of each group."""
+def _looked() -> _Processes:
+    """The living processes, as of a moment ago."""
     with _SEEN.lock:
         if time.monotonic() - _SEEN.at > _OLD_S:
-            _SEEN.groups = _grouped()
+            _SEEN.processes = _look()
             _SEEN.at = time.monotonic()
-        return _SEEN.groups
+        return _SEEN.processes
 
 
-def _grouped() -> dict[int, list[int]]:
-    groups: dict[int, list[int]] = {}
+def _look() -> _Processes:
+    found = _Processes()
     for name in os.listdir("/proc") if sys.platform == "linux" else ():
         if not name.isdigit():
             continue
@@ -146,5 +172,6 @@ def _grouped() -> dict[int, list[int]]:
         except OSError:
             continue
         if fields[0] != b"Z":
-            groups.setdefault(int(fields[2]), []).append(int(name))
-    return groups
+            found.groups.setdefault(int(fields[2]), []).append(int(name))
+            found.children.setdefault(int(fields[1]), []).append(int(name))
+    return found
