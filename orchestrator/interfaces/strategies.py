@@ -19,11 +19,12 @@ from orchestrator.interfaces.terminal import (
     show,
     table,
 )
+from orchestrator.memory.editions import original
 from orchestrator.memory.experience import experience_of
 from orchestrator.memory.record import FORGOTTEN
 from orchestrator.memory.usage import UsageStore
 from orchestrator.strategies.choose import NAMES, document_of, ordered
-from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, programs_of
+from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, named, programs_of
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ def _document(workspace: Workspace, name: str) -> StrategyDocument:
         return built_in
     for path in _files(workspace, name):
         programs, problems = programs_of(workspace, path.parent.name)
-        if name in programs:
-            return programs[name].document
+        if (there := named(name, programs)) in programs:
+            return programs[there].document
         raise UsageError("; ".join(problems), hint="correct it, or `orchestrate strategies forget` it")
     known = "has no file: its cells are the workflow's own" if name == "written" else "is not known here"
     known = "has no file: a model writes its cells" if name == "rlm" else known
@@ -179,21 +180,24 @@ def _files(workspace: Workspace, name: str, workflow: str | None = None) -> list
     if not is_learned(name):
         return []
     folder = folder_of(workspace, workflow).name if workflow else "*"
-    stem = name.partition(":")[2]
+    stem = original(name).partition(":")[2]
     return [path for path in (workspace.memory / "strategies").glob(f"{folder}/*.md") if path.stem == stem]
 
 
 def _forget(workspace: Workspace, name: str, workflow: str | None) -> int:
-    """Take back the record of a strategy, and the file of a learned one."""
+    """Take back the record of a strategy, and the file of a learned one with that of each of its editions."""
     experience = experience_of(workspace)
     files = _files(workspace, name, workflow)
-    rows = [rows[name] for one, rows in experience.rows.items() if name in rows and workflow in (None, one)]
+    here = [rows for one, rows in experience.rows.items() if workflow in (None, one)]
+    editions = {name, *(one for rows in here for one in rows if original(one) == original(name))}
+    rows = [rows[one] for rows in here for one in editions if one in rows]
     if not rows and not files:
         where = f" in `{workflow}`" if workflow else ""
         raise UsageError(
             f"nothing is known of a strategy `{name}`{where}", hint="`orchestrate strategies` lists what is"
         )
-    UsageStore(workspace).record(strategy=name, workflow=workflow, error_kind=FORGOTTEN)
+    for one in sorted(editions):
+        UsageStore(workspace).record(strategy=one, workflow=workflow, error_kind=FORGOTTEN)
     for path in files:
         path.unlink(missing_ok=True)
     UsageStore(workspace).tallies()

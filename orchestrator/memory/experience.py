@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from orchestrator.errors import WorkspaceError
-from orchestrator.memory import files
+from orchestrator.memory import editions, files
 from orchestrator.memory.log import Place, is_at_end, read_on
 from orchestrator.memory.ranking import Ranked, Ranker
 from orchestrator.memory.ranking.tuning import Tuning
@@ -136,6 +136,7 @@ class Experience:
         if record["error_kind"] == FORGOTTEN:
             self.ranker.forget(strategy, **({} if workflow is None else {"workflow": workflow}))
         elif said := evidence(record):
+            self._begin(strategy)
             success, weight = said
             self.ranker.record(
                 strategy, record["situation"] or {}, success=success, weight=weight, usd=record["usd"] or 0.0,
@@ -145,12 +146,21 @@ class Experience:
     def rank(self, situation: Mapping[str, Any], names: Sequence[str]) -> list[Ranked]:
         """The strategies, best first, as if there were no others; probabilities add up to 1."""
         for name in names:
-            self.ranker.add(name)
+            self._begin(name)
         return self.ranker.rank(situation, only=names)
 
+    def _begin(self, name: str) -> None:
+        """Rank one more strategy. A program that was edited begins with the record of its cells before, discounted."""
+        if name not in self.ranker.arms and editions.is_edited(name):
+            tried = [arm for arm in self.ranker.arms if any(arm in rows for rows in self.rows.values())]
+            if earlier := editions.before(name, tried):
+                self.ranker.inherit(name, earlier)
+        self.ranker.add(name)
+
     def knows(self, names: Sequence[str]) -> bool:
-        """Whether one of these strategies was tried anywhere."""
-        return any(name in rows for rows in self.rows.values() for name in names)
+        """Whether one of these strategies was tried anywhere, or is an edition of one that was."""
+        wanted = {editions.original(name) for name in names}
+        return any(editions.original(name) in wanted for rows in self.rows.values() for name in rows)
 
     def row(self, workflow: str, strategy: str) -> Row:
         """The counts of one strategy in one workflow."""

@@ -2,7 +2,8 @@
 
 Without a record: programs that were learned for the workflow, its own cells, a model that writes cells, the built-in
 strategies. With one, as the ranking has it, but for programs that were made for the workflow: they stay in front
-until one of their attempts fails, since to explore beside what has always worked would cost and teach little.
+until one of their attempts fails, since to explore beside what has always worked would cost and teach little. One that
+a person has edited has not worked always: it stands where the record of its earlier cells puts it until it has passed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelUnavailable, UsageError
-from orchestrator.strategies.learned import PREFIX, is_learned
+from orchestrator.memory.editions import is_edited
+from orchestrator.strategies.learned import PREFIX, is_learned, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +60,7 @@ def candidates(
     could run the workflow and there is none.
     """
     programs = learned or {}
-    asked = [forced] if forced else list(workflow.strategies or NAMES)
+    asked = [named(name, programs) for name in ([forced] if forced else workflow.strategies or NAMES)]
     for name in asked:
         _known(name, programs)
     there = {"written": bool(workflow.cells), "rlm": root is not None} | dict.fromkeys(
@@ -133,6 +135,8 @@ def ordered(
 
 def _is_trusted(name: str, row: Row, version: str) -> bool:
     """Whether it is a program made for the workflow that has not failed in its present version."""
+    if is_edited(name) and not row.passed:
+        return False  # its run proved other cells than these
     return (name == "written" or is_learned(name)) and (row.version != version or row.failed_now == 0)
 
 

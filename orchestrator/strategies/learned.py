@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.documents.strategy import parse_strategy
 from orchestrator.errors import DocumentError
+from orchestrator.memory.editions import edition, original
+from orchestrator.strategies.distilling import rendering
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchestrator.documents.types import StrategyDocument
     from orchestrator.workspace import Workspace
 
@@ -24,11 +28,16 @@ _SUB_CALL = re.compile(r"\b(?:llm|rlm)_query(?:_batched)?\b")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A learned program, by the name of its strategy: `learned:<hash>`."""
+    """A learned program, by the name of its strategy: `learned:<hash>`, of an edited one `learned:<hash>+<new hash>`."""
 
     name: str
     document: StrategyDocument
     text: str  # the whole file
+
+    @property
+    def digest(self) -> str:
+        """Tells its cells from those of other programs, wherever they lie."""
+        return _digest(self.document)
 
     @property
     def asks(self) -> bool:
@@ -43,7 +52,15 @@ def is_learned(name: str) -> bool:
 
 def program_of(name: str, text: str) -> Program:
     """A program from the text of its file, wherever that is now. Raises DocumentError."""
-    return Program(name, parse_strategy(text, Path(f"{name.removeprefix(PREFIX)}.md")), text)
+    return Program(name, parse_strategy(text, Path(f"{original(name).removeprefix(PREFIX)}.md")), text)
+
+
+def named(name: str, programs: Iterable[str]) -> str:
+    """The program that is meant by a name: where its file was edited, the edition that is there now."""
+    there = list(programs)
+    if name in there or not is_learned(name):
+        return name
+    return next((one for one in there if original(one) == name), name)
 
 
 def folder_of(workspace: Workspace, workflow: str) -> Path:
@@ -59,13 +76,25 @@ def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program]
     found: dict[str, Program] = {}
     problems: list[str] = []
     for path in sorted(folder.glob("[!.]*.md"), key=_newest_first):
-        name = f"{PREFIX}{path.stem}"
         try:
             text = path.read_text("utf-8")
-            found[name] = Program(name, parse_strategy(text, path), text)
+            document = parse_strategy(text, path)
+            name = _name(path.stem, document)
+            found[name] = Program(name, document, text)
         except (DocumentError, OSError, UnicodeDecodeError) as error:
             problems.append(f"`{path}` is no strategy, and is left out: {error}")
     return found, problems
+
+
+def _name(stem: str, document: StrategyDocument) -> str:
+    """The file's name, and what its cells are where they are not those that it was made with."""
+    name, cells = f"{PREFIX}{stem}", _digest(document)
+    as_learned = (stem, document.name.removeprefix(rendering.PREFIX))  # a file may be given another name
+    return name if cells in as_learned else edition(name, cells)
+
+
+def _digest(document: StrategyDocument) -> str:
+    return rendering.digest([cell.source for cell in document.cells])
 
 
 def _newest_first(path: Path) -> tuple[float, str]:

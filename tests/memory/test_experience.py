@@ -91,6 +91,25 @@ def test_what_is_forgotten_counts_no_more_in_a_workflow_or_in_all(tmp_path: Path
     assert (told.tried, told.why) == (0, "not tried yet")
 
 
+def test_an_edited_program_begins_with_half_of_what_its_old_cells_had(tmp_path: Path) -> None:
+    store = UsageStore(tmp_path)
+    for _ in range(6):
+        attempted(store, "learned:a")
+    attempted(store, "learned:a+00000001", "error", error_kind=None)
+    attempted(store, "learned:b", "error", error_kind=None)
+    found = experience_of(Workspace(tmp_path))
+    names = ["learned:a", "learned:a+00000001", "learned:a+00000002", "learned:c+00000001", "learned:b"]
+    told = {one.arm: one for one in found.rank({"workflow": "w"}, names)}
+    assert told["learned:a"].chance > told["learned:a+00000001"].chance > told["learned:b"].chance
+    assert told["learned:a+00000001"].tried == 1
+    assert told["learned:a+00000002"].why.startswith(
+        "not tried yet; begins with the record of `learned:a+00000001`"
+    )
+    assert told["learned:c+00000001"].why.startswith("not tried yet")
+    again = experience_of(Workspace(tmp_path)).rank({"workflow": "w"}, names)
+    assert [one.score for one in again] == [told[one.arm].score for one in again]
+
+
 def test_false_successes_in_the_record_are_outweighed_by_what_checks_say(tmp_path: Path) -> None:
     store = UsageStore(tmp_path)
     for passed in (True, True, False, True, False):

@@ -92,12 +92,13 @@ def test_a_program_that_ignores_its_inputs_is_not_learned(place, source, why):
 
 
 def test_a_program_whose_checks_fail_gives_way_and_loses_the_first_place(place):
-    head = CHECKED.replace("answer == sum(", "answer == len(inputs['word']) - len(inputs['word']) + sum(")
-    place.solve(cell(COUNTS), head=head)
+    place.solve(cell(COUNTS), head=CHECKED)
     (name,) = programs(place)
-    path = place.root / f"memory/strategies/w/{name}.md"
-    path.write_text(path.read_text().replace(COUNTS, COUNTS.replace("sum(", "1 + sum(")))
-    second = place.solve(cell(COUNTS), head=head)
+    head = CHECKED.replace(
+        "answer == sum(", "answer == len(inputs['word']) + sum("
+    )  # what it wants has changed
+    other = COUNTS.replace("sum(", "len(inputs['word']) + sum(")
+    second = place.solve(cell(other), head=head)
     assert attempts(second)[0] == (f"learned:{name}", "error")
     assert second.status == "answered"
     chosen = [event.fields for event in place.events if event.event == "chosen"]
@@ -107,11 +108,37 @@ def test_a_program_whose_checks_fail_gives_way_and_loses_the_first_place(place):
         "score": chosen[0]["strategies"][0]["score"],
         "why": "made for this workflow",
     }
-    path.write_text(path.read_text().replace("1 + sum(", "2 + sum("))
-    third = place.solve(cell(COUNTS), head=head)
+    third = place.solve(cell(other), head=head)
     (order,) = [event.fields["strategies"] for event in place.events if event.event == "chosen"]
     assert order[0]["strategy"] != f"learned:{name}"
     assert third.status == "answered"
+
+
+def test_a_program_that_was_edited_begins_with_the_record_of_its_old_cells_and_without_their_place(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (name,) = programs(place)
+    for _ in range(4):
+        assert place.solve(head=CHECKED).strategy == f"learned:{name}"
+    path = place.root / f"memory/strategies/w/{name}.md"
+    path.write_text(path.read_text().replace("# Learned for", "# My notes on"))  # its prose is not its cells
+    assert place.solve(head=CHECKED).strategy == f"learned:{name}"
+    path.write_text(path.read_text().replace("FINAL(sum(", "FINAL(0 + sum("))
+    result = place.solve(cell(COUNTS), head=CHECKED)
+    (order,) = [event.fields["strategies"] for event in place.events if event.event == "chosen"]
+    (edited,) = [one for one in order if one["strategy"].startswith("learned:")]
+    assert edited["strategy"].startswith(f"learned:{name}+")
+    assert edited["why"].startswith(f"not tried yet; begins with the record of `learned:{name}`")
+    assert 0 < edited["probability"] < 1
+    assert result.status == "answered"
+
+    forced = place.solve(head=CHECKED, strategy=f"learned:{name}")  # by the name of its file
+    assert attempts(forced) == [(edited["strategy"], "ok")]
+    place.solve(cell(COUNTS), head=CHECKED)
+    (order,) = [event.fields["strategies"] for event in place.events if event.event == "chosen"]
+    assert order[0]["strategy"] == edited["strategy"]
+    assert order[0]["why"].startswith("made for this workflow, and has not failed")
+    path.write_text(path.read_text().replace("FINAL(0 + sum(", "FINAL(sum("))
+    assert place.solve(head=CHECKED).strategy == f"learned:{name}"
 
 
 def test_nothing_is_learned_from_an_answer_that_no_check_has_verified(place):

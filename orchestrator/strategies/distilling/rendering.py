@@ -20,7 +20,13 @@ EVIDENCE = ("run", "at", "workflow", "workflow_version", "checks", "usd", "token
 
 def learned_name(cells: Sequence[str]) -> str:
     """A strategy's name for these cells: the same for the same cells."""
-    return PREFIX + hashlib.sha256("\0".join(cells).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return PREFIX + digest(cells)
+
+
+def digest(cells: Sequence[str]) -> str:
+    """Tells these cells from others, also when they were written into a document and read from it."""
+    text = "\0".join(cell.rstrip("\n") for cell in cells)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def document(name: str, workflow: str, distilled: Distilled, evidence: Mapping[str, Any]) -> str:
