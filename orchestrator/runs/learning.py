@@ -23,6 +23,7 @@ from orchestrator.strategies.situation import shape_of, situation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.memory.experience import Experience
     from orchestrator.memory.usage import UsageStore
@@ -175,7 +176,8 @@ class Learning:
             return
         name = rendering.learned_name(found.cells)
         path = folder_of(self._workspace, task.workflow.name) / f"{name.removeprefix(rendering.PREFIX)}.md"
-        if path.exists():
+        if there := self._there_already(task, path, rendering.digest(found.cells)):
+            self._refused(task, there)
             return
         through = frozenset(binding.of_context(task.workflow, task.inputs))
         retold = partial(task_text, task.workflow)
@@ -200,6 +202,20 @@ class Learning:
         self.news.append(
             f"learned a program for `{task.workflow.name}`: `{shown}`; the next run tries it first"
         )
+
+    def _there_already(self, task: Task, path: Path, digest: str) -> str:
+        """What there is to say of an earlier program with these cells, or of a file in its place; empty where none is."""
+        workflow = task.workflow.name
+        found, _ = programs_of(self._workspace, workflow)
+        for name, program in found.items():
+            if program.digest == digest:
+                row = experience_of(self._workspace).row(workflow, name)
+                failed = f", and failed {row.failed} of {row.tried} times" if row.failed else ""
+                return f"its cells are there already as `{name}`{failed}"
+        if path.exists():  # cells that somebody has changed are not written over
+            shown = path.relative_to(self._workspace.root)
+            return f"its cells are those that `{shown}` was made with, and that file has been edited since"
+        return ""
 
     def _refused(self, task: Task, why: str) -> None:
         """Nothing was learned: who ran it is told why, and the record."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator import app
+from orchestrator.memory.usage import UsageStore
 
 if TYPE_CHECKING:
     from orchestrator.values import RunResult
@@ -139,6 +140,29 @@ def test_a_program_that_was_edited_begins_with_the_record_of_its_old_cells_and_w
     assert order[0]["why"].startswith("made for this workflow, and has not failed")
     path.write_text(path.read_text().replace("FINAL(0 + sum(", "FINAL(sum("))
     assert place.solve(head=CHECKED).strategy == f"learned:{name}"
+
+
+def test_a_run_that_comes_to_a_program_which_is_there_already_says_so(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (name,) = programs(place)
+    again = place.solve(cell(COUNTS), head=CHECKED, strategy="rlm")
+    already = f"no program was learned for `w`: its cells are there already as `learned:{name}`"
+    assert again.learned[0] == already
+
+    UsageStore(place.root).record(
+        strategy=f"learned:{name}", workflow="w", outcome="error", error_kind="checks", situation={}
+    )
+    failed = place.solve(cell(COUNTS), head=CHECKED, strategy="rlm")
+    assert failed.learned[0] == f"{already}, and failed 1 of 1 times"
+
+    path = place.root / f"memory/strategies/w/{name}.md"
+    moved = path.rename(path.with_name("mine.md"))
+    assert "as `learned:mine`" in place.solve(cell(COUNTS), head=CHECKED, strategy="rlm").learned[0]
+    moved.rename(path)
+    path.write_text(path.read_text().replace("FINAL(sum(", "FINAL(0 + sum("))
+    edited = place.solve(cell(COUNTS), head=CHECKED, strategy="rlm")
+    assert "that file has been edited since" in edited.learned[0]
+    assert "FINAL(0 + sum(" in path.read_text()
 
 
 def test_nothing_is_learned_from_an_answer_that_no_check_has_verified(place):
