@@ -166,7 +166,10 @@ class Learning:
 
         call, parts = task.server.call, task.parts
         story = story_of(parts.journal.past, call.id, parts.known)
-        seen = distil.Seen(story.shown, _texts_only(task.context), task.workflow.body, tried.answer)
+        context = _texts_only(task.context)
+        came_to = [call.fields.get("value") for call in story.calls if call.fields]
+        is_all = context is not None or task.context is None
+        seen = distil.Seen(story.shown, context, task.workflow.body, tried.answer, came_to, is_all)
         found = distil.distil(story.cells, task.inputs, seen)
         if isinstance(found, distil.Refused):
             self._refused(task, found.reason)

@@ -38,6 +38,64 @@ def refusal(*sources, context=NOTES, inputs=None):
     return distilled.reason
 
 
+N = "n = sum(text.count('lamp') for text in context.values())\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "{'count': n, 'unit': 'pieces'}",
+        "{'status': 'ok', 'count': n, 'version': 2}",
+        "{'meta': {'unit': 'pieces', 'schema': 'count/1'}, 'count': n}",
+        "[{'file': name, 'count': len(text), 'unit': 'chars'} for name, text in context.items()]",
+    ],
+)
+def test_a_label_beside_what_was_computed_may_be_a_constant(answer):
+    (cell,) = program(f"{N}FINAL({answer})")
+    assert answer in cell
+    assert len(program("print(context)", f"{N}result = {answer}\nprint(result)", "FINAL(result)")) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "literal"),
+    [
+        ("{'count': 42, 'unit': 'pieces'}", "42"),  # nothing was computed
+        ("{'count': 42, 'unit': 'pieces', 'files': n}", "42"),  # a label does not cover what stands beside it
+        ("{'unit': 'pieces', 'status': 'ok'}", "'ok'"),
+        ("{'unit': 'pieces', 'status': 'ok', 'files': n * 0 or 'pieces'}", "'ok'"),
+        ("{'sentiment': 'positive', 'files': n}", "'positive'"),  # a finding
+        ("{'status': 'overdue', 'files': n}", "'overdue'"),
+        ("{'unit': 'Berlin', 'files': n}", "'Berlin'"),  # seen
+        ("{'unit': 'lamp', 'files': n}", "'lamp'"),  # a part of what was seen
+        ("{'unit': 'town', 'files': n}", "'town'"),  # an input
+        ("{'version': 2026, 'files': n}", "2026"),
+        ("{'unit': 'pieces', 'winner': 'pieces', 'files': n}", "'pieces'"),  # the same literal, elsewhere
+        ("[n, 'pieces']", "'pieces'"),
+        ("{'unit': ['pieces'], 'files': n}", "'pieces'"),
+        ("{'unit': 'pieces of light in all', 'files': n}", "'pieces of light in all'"),
+    ],
+)
+def test_what_is_no_label_may_be_no_constant(answer, literal):
+    reason = refusal(f"{N}FINAL({answer})", inputs={"kind": "townsfolk"})
+    assert literal in reason
+    assert reason.startswith("the answer is written into the program")
+
+
+def test_a_label_that_is_asked_for_or_that_a_call_has_said_is_none():
+    cell = CellRun(1, f"{N}FINAL({{'unit': 'pieces', 'count': n}})\n", answered=True)
+    answer = {"unit": "pieces", "count": 3}
+    assert isinstance(distil([cell], {}, Seen([""], NOTES, "Count lamps.", answer)), Distilled)
+    for seen in (
+        Seen([""], NOTES, "Count lamps, and say the unit.", answer),
+        Seen([""], NOTES, "Count lamps.", answer, ["in Pieces, I think"]),
+        Seen([""], None, "Count lamps.", answer, is_all=False),
+    ):
+        assert isinstance(distil([cell], {}, seen), Refused)
+    later = CellRun(2, cell.source, answered=True, iteration=2)
+    shown = Seen(["five pieces", ""], NOTES, "Count lamps.", answer)
+    assert isinstance(distil([CellRun(1, "print(1)\n", iteration=1), later], {}, shown), Refused)
+
+
 def test_looks_and_dead_ends_are_left_out_and_the_rest_stays_as_it_was_written():
     assert program(
         "import re, json\nprint(len(context))\nname = sorted(context)[0]\nname",
@@ -293,11 +351,11 @@ def test_constants_that_data_chose_or_that_say_nothing_are_no_answer(source):
 
 
 def test_a_constant_that_the_task_names_may_stand_in_the_answer():
-    cells = [CellRun(1, "FINAL({'unit': 'degrees', 'n': len(context)})")]
-    answer = {"unit": "degrees", "n": 2}
+    cells = [CellRun(1, "FINAL({'scale': 'degrees', 'n': len(context)})")]
+    answer = {"scale": "degrees", "n": 2}
     assert isinstance(distil(cells, {}, Seen(answer=answer)), Refused)
     assert isinstance(
-        distil(cells, {}, Seen(answer=answer, task="Give `unit` (degrees or kelvin) and `n`.")), Distilled
+        distil(cells, {}, Seen(answer=answer, task="Give `scale` (degrees or kelvin) and `n`.")), Distilled
     )
 
 

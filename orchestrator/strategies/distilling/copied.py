@@ -36,6 +36,8 @@ class Seen:
     context: Any = None
     task: str = ""
     answer: Any = ...  # `...` where it is not known
+    results: Sequence[Any] = ()  # what its calls came to
+    is_all: bool = True  # else the context was left out, for its size
 
 
 @dataclass(frozen=True, slots=True)

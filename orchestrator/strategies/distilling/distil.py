@@ -16,6 +16,7 @@ from orchestrator.strategies.distilling.cell_run import CALLS_OF, GIVEN, CallMad
 from orchestrator.strategies.distilling.copied import Copied, Seen, Sights, is_answer, is_prose, literals
 from orchestrator.strategies.distilling.editing import without
 from orchestrator.strategies.distilling.generalise import Replaced, generalised
+from orchestrator.strategies.distilling.labels import labels
 from orchestrator.strategies.distilling.liveness import (
     Place,
     Step,
@@ -101,7 +102,7 @@ def distil(
     except RecursionError:
         return Refused("a cell is nested too deeply")
     sights = Sights(cells, inputs, seen)
-    reason = _why_not(program, answer, cells, sights, seen) or _why_independent(answer, inputs, seen)
+    reason = _why_not(program, answer, cells, inputs, seen) or _why_independent(answer, inputs, seen)
     if reason:
         return Refused(reason)
     uses = _uses(program.sources)
@@ -186,17 +187,38 @@ def _answer_of(program: _Program) -> Value:
     return run.answer | run.env.get("answer", type(run.answer)())
 
 
-def _why_not(program: _Program, answer: Value, cells: Sequence[CellRun], sights: Sights, seen: Seen) -> str:
+def _why_not(
+    program: _Program, answer: Value, cells: Sequence[CellRun], inputs: Mapping[str, Any], seen: Seen
+) -> str:
     """Why what the program says was written into it; "" where it was not."""
-    for how, spot in sorted(answer.spots, key=lambda one: (one[1].at, one[1].line, str(one[1].value))):
+    sights = Sights(cells, inputs, seen)
+    beside = _labels(program, answer, inputs, seen)
+    for how, spot in sorted(
+        answer.spots, key=lambda one: (one[1].at, one[1].line, str(one[1].value), one[0])
+    ):
         cell = cells[program.places[spot.at]]
         where = f"cell {cell.number}, line {_line(cell, spot)}: {_shown(spot.value)}"
-        if is_answer(how, spot, seen.answer, sights):
+        is_label = how == "whole" and any(
+            type(one) is type(spot.value) and one == spot.value for one in beside
+        )
+        if not is_label and is_answer(how, spot, seen.answer, sights):
             return f"the answer is written into the program: {where}"
         source = sights.source(program.places[spot.at], spot.value)
         if source:
             return f"what the answer is made of was copied from {source}: {where}"
     return ""
+
+
+def _labels(
+    program: _Program, answer: Value, inputs: Mapping[str, Any], seen: Seen
+) -> list[str | int | float]:
+    """The literals that only say what the answer's other parts are."""
+    spots = [spot for how, spot in answer.spots if how == "whole"]
+    if not spots or not seen.is_all or not answer.has(*SOURCES, "sub:"):
+        return []
+    before = seen.observations[: min(program.places[spot.at] for spot in spots)]
+    constants = {spot.value for spot in spots}
+    return labels(seen.answer, constants, seen.task, [seen.context, inputs, seen.results, before])
 
 
 def _why_independent(answer: Value, inputs: Mapping[str, Any], seen: Seen) -> str:
