@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.timeout(300),  # many attacks each, and some go on until they are killed
 ]
 
-FAST = ("process", "confined", "bubblewrap")
+SLOW = ("docker", "podman")
 GROUPS = sorted({attack.group for attack in ATTACKS.values()})
 AS_ROOT = {
     "read shadow", "make a way out", "change the owner", "send raw packets", "send raw packets, network granted",
@@ -48,7 +48,6 @@ def test_attacks_work_where_nothing_is_in_their_way(group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize("role", ROLES)
 def test_environment_lets_nothing_pass_but_what_is_known(environment, role, group, environments_here):
     known = HOLES.get(environment, frozenset())
     outcomes = list(play(environment, role, of_group(group), environments_here(environment)))
@@ -59,17 +58,17 @@ def test_environment_lets_nothing_pass_but_what_is_known(environment, role, grou
 
 
 def pytest_generate_tests(metafunc):
-    """Those that start in a moment, and the others where they are asked for."""
+    """All roles of the default environment, cells of others that start in a moment; all of those that are asked for."""
     if "environment" in metafunc.fixturenames:
         wanted = metafunc.config.getoption("--environments")
-        there = [
-            name for name in ENVIRONMENTS if name in FAST or wanted == "all" or name in wanted.split(",")
+        asked = set(ENVIRONMENTS) if wanted == "all" else set(wanted.split(","))
+        pairs = [
+            pytest.param(name, role, marks=pytest.mark.xdist_group(name)) if name in SLOW else (name, role)
+            for name in ENVIRONMENTS
+            for role in ROLES
+            if name in asked or name == "confined" or (name not in SLOW and role == "cell")
         ]
-        marked = [
-            pytest.param(name, marks=pytest.mark.xdist_group(name)) if name not in FAST else name
-            for name in there
-        ]
-        metafunc.parametrize("environment", marked)
+        metafunc.parametrize(("environment", "role"), pairs)
 
 
 def test_what_is_known_to_escape_is_named_as_it_is():
