@@ -1,12 +1,13 @@
 """Secrets stay out of the record: values of variables that hold one are replaced by the variable's name.
 
 `[hidden:GITHUB_TOKEN:1f9c04ab]` stands for the value in journals, blobs, live views, observations and errors. The last
-part is made of the value and the run, so that nobody who does not know the value can write such a mark. A run that
-goes on finds what its cells and calls worked with again, while the variable still has that value; what a model was
-shown stays as it was shown.
+part is made of the value and the run, so that nobody who does not know the value can make such a mark up. A mark that
+somebody was shown and wrote again is one with a colon more on record. So a run that goes on finds again exactly what
+was: values where there were values, marks where a model was shown marks or wrote them. All of an event comes back, also
+names: a secret may be a common word, and a call is known again by its name.
 
 Covered: the value as it is, and as JSON writes it. Not covered: a value that was changed (encoded, cut, turned round),
-and what a run is asked to send or print: prompts to models, requests of skills, the answer on stdout.
+a number, and what a run is asked to send or print: prompts to models, requests of skills, the answer on stdout.
 """
 
 from __future__ import annotations
@@ -17,27 +18,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 MIN_CHARS = 8
 """A shorter value may be a part of any word."""
-
-RESTORED = {
-    "run_started": ("source", "inputs"),
-    "resumed": ("answers",),
-    "call_started": ("arguments",),
-    "call_finished": ("value", "partial"),
-    "cell_started": ("source",),
-    "cell_finished": ("answer", "partial"),
-    "reply": ("text",),
-}
-"""Fields of events that a run works with when it goes on."""
 
 _NAMES = re.compile(
     r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PAT|COOKIE)$", re.IGNORECASE
 )
 _IN_ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@:\s]*:([^/@\s]+)@", re.IGNORECASE)
-_MARK = re.compile(r"\[hidden:([A-Za-z_][A-Za-z0-9_]*):([0-9a-f]{8})\]")
 
 
 class Hiding:
@@ -47,58 +36,70 @@ class Hiding:
         self, run: str = "", environ: Mapping[str, str] | None = None, named: Iterable[str] = ()
     ) -> None:
         secrets = secrets_in(environ or {}, named)
-        self._marks: list[tuple[str, str]] = []  # a value, the longest first, and what stands for it
-        self._values: dict[str, str] = {}
-        for name, value in sorted(secrets.items(), key=lambda one: -len(one[1])):
-            tag = hashlib.sha256(f"{run}\0{name}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
-            mark = f"[hidden:{name}:{tag}]"
-            self._values[mark] = value
-            for form in dict.fromkeys(
-                (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-            ):
-                self._marks.append((form, mark))
+        self._marks: dict[str, str] = {}  # what stands for each form of a value
+        for name, value in secrets.items():
+            for form in _forms(value):
+                whole = hashlib.sha256(f"{run}\0{name}\0{form}".encode("utf-8", "surrogatepass"))
+                self._marks.setdefault(form, f"[hidden:{name}:{whole.hexdigest()[:8]}]")
+        self._values = {mark[:-1]: form for form, mark in self._marks.items()}
+        # At once, the longest first: one secret may be the beginning of another, or a word of its mark.
+        longest = sorted(self._marks, key=len, reverse=True)
+        marks = f"({'|'.join(map(re.escape, self._values)) or '(?!)'})(:*)\\]"
+        self._mark = re.compile(marks)
+        self._wanted = re.compile("|".join([marks, *map(re.escape, longest)]))
+        self._probes = ["[hidden:", *(json.dumps(form, ensure_ascii=False)[1:-1] for form in longest)]
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        for value, mark in self._marks:
-            if value in text:
-                text = text.replace(value, mark)
-        return text
+        if not any(form in text for form in self._marks):  # a hundred times faster than to look by pattern
+            return text
+        return self._wanted.sub(lambda match: self._marks.get(match[0], match[0]), text)
 
     def fields(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields of an event without secrets; the same object where there are none in it."""
+        """The fields of an event as they are recorded; the same object where there are no secrets and marks in it."""
         if not self._marks:
             return fields
         text = json.dumps(fields, ensure_ascii=False, default=repr)
-        hidden = self.text(text)
-        return fields if hidden == text else {name: self._deep(value) for name, value in fields.items()}
-
-    def restored(self, event: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields of an event that is read again, with the values that the run worked with."""
-        names = RESTORED.get(event, ())
-        if not self._values or not any(name in fields for name in names):
+        if not any(probe in text for probe in self._probes):
             return fields
-        return {name: self._back(value) if name in names else value for name, value in fields.items()}
+        return {name: _deep(value, self._recorded) for name, value in fields.items()}
 
-    def _deep(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self._deep(key): self._deep(one) for key, one in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._deep(one) for one in value]
-        return value
+    def restored(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields of an event that is read again, as they were before they were recorded."""
+        if not self._values:
+            return fields
+        return {name: _deep(value, self._back) for name, value in fields.items()}
 
-    def _back(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return (
-                _MARK.sub(lambda match: self._values.get(match[0], match[0]), value)
-                if "[hidden:" in value
-                else value
-            )
-        if isinstance(value, dict):
-            return {self._back(key): self._back(one) for key, one in value.items()}
-        return [self._back(one) for one in value] if isinstance(value, list) else value
+    def _recorded(self, text: str) -> str:
+        if not any(probe in text for probe in ("[hidden:", *self._marks)):
+            return text
+        return self._wanted.sub(self._told, text)
+
+    def _told(self, match: re.Match[str]) -> str:
+        if match[1] is None:
+            return self._marks[match[0]]
+        return f"{match[1]}{match[2]}:]"
+
+    def _back(self, text: str) -> str:
+        return self._mark.sub(self._meant, text) if "[hidden:" in text else text
+
+    def _meant(self, match: re.Match[str]) -> str:
+        return f"{match[1]}{match[2][1:]}]" if match[2] else self._values[match[1]]
+
+
+def _forms(value: str) -> dict[str, None]:
+    """A value as it is and as JSON writes it, each once."""
+    return dict.fromkeys((value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]))
+
+
+def _deep(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {_deep(key, change): _deep(one, change) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_deep(one, change) for one in value]
+    return value
 
 
 def secrets_in(environ: Mapping[str, str], named: Iterable[str] = ()) -> dict[str, str]:

@@ -144,7 +144,7 @@ class Journal:
             return
         path = self.folder / FILE_NAME
         for event in read_journal(path, strict=True):
-            self.past.add(replace(event, fields=self.hiding.restored(event.event, event.fields)))
+            self.past.add(replace(event, fields=self.hiding.restored(event.fields)))
             self._seq = event.seq + 1
         self.past.close_count()
         data = path.read_bytes()

@@ -56,7 +56,7 @@ class Rehearsal(Journal):
         self._listen = listen
         self.past = Past(whole=True)
         for event in read_journal(folder / FILE_NAME, strict=True):
-            self.past.add(replace(event, fields=self.hiding.restored(event.event, event.fields)))
+            self.past.add(replace(event, fields=self.hiding.restored(event.fields)))
         self.recorded = self.past.finished or {}
         self.past.go_on()
 

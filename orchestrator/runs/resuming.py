@@ -61,15 +61,15 @@ def read_record(folder: Path, secrets: Iterable[str] = ()) -> Record:
     path = folder / FILE_NAME
     record = Record(folder.name)
     for event in read_journal(path, strict=True, only=TOLD):
-        fields = hiding.restored(event.event, event.fields)
+        fields = hiding.restored(event.fields)
         match event.event:
             case "run_started":
                 record.header = fields
             case "resumed":
                 record.answers.update(fields.get("answers") or {})
             case "suspended":
-                record.needs |= {need["id"]: need for need in event.fields["needs"]}
-                record.asker = event.fields.get("asker")
+                record.needs |= {need["id"]: need for need in fields["needs"]}
+                record.asker = fields.get("asker")
             case _:
                 pass
     if not all(name in record.header for name in TO_GO_ON):

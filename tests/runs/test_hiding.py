@@ -102,15 +102,61 @@ def test_a_secret_input_is_there_when_a_run_goes_on_and_a_replay_finds_no_differ
 def test_a_mark_that_somebody_made_up_stands_for_nothing():
     hiding = Hiding("run", {"SOME_TOKEN": TOKEN})
     made_up = {"value": "[hidden:SOME_TOKEN:00000000]"}
-    assert hiding.restored("call_finished", made_up) == made_up
+    assert hiding.restored(made_up) == made_up
     other = Hiding("another run", {"SOME_TOKEN": TOKEN}).text(TOKEN)
-    assert hiding.restored("call_finished", {"value": other}) == {"value": other}
+    assert hiding.restored({"value": other}) == {"value": other}
 
 
 def test_what_a_model_was_shown_stays_hidden_when_it_is_read_again():
     hiding = Hiding("run", {"SOME_TOKEN": TOKEN})
     shown = {"output": hiding.text(TOKEN)}
-    assert hiding.restored("cell_finished", shown) == shown
+    assert hiding.restored(hiding.fields(shown)) == shown
+
+
+def test_a_mark_that_a_model_was_shown_and_writes_brings_no_secret():
+    hiding = Hiding("run", {"SOME_TOKEN": TOKEN})
+    reply = {"text": f"print('{hiding.text(TOKEN)}', '{hiding.text(TOKEN)[:-1]}:]')"}
+    assert hiding.restored(hiding.fields(reply)) == reply
+
+
+def test_a_secret_is_hidden_within_json_within_a_text():
+    hiding = Hiding("run", {"SOME_TOKEN": TOKEN})
+    printed = {"output": json.dumps({"token": TOKEN})}
+    assert is_hidden(hiding.fields(printed)["output"])
+    assert hiding.restored(hiding.fields(printed)) == printed
+
+
+def test_secrets_that_are_parts_of_each_other_and_of_marks_are_hidden_and_come_back():
+    secrets = {
+        "A_KEY": "abcdefgh",
+        "B_KEY": "abcdefghij",
+        "C_KEY": "[hidden:",
+        "D_TOKEN": "A_KEY:A_KEY",
+        "E_KEY": "B_KEY:.*",
+    }
+    hiding = Hiding("run", secrets)
+    whole = {"value": "".join(secrets.values()) * 2, "name": "abcdefgh.put [hidden:abcdefgh:00000000]"}
+    hidden = hiding.fields(whole)
+    assert "abcdefgh" not in str(hidden)
+    assert hiding.restored(hidden) == whole
+
+
+def test_a_finished_write_is_not_repeated_where_a_secret_is_a_part_of_the_skills_name(place, monkeypatch):
+    monkeypatch.setenv("POSTGRES_PASSWORD", "postgres")
+    place.write("skills/postgres/SKILL.md", "---\nname: postgres\ndescription: Writes.\n---\n")
+    place.write("skills/postgres/p.py", "def put(path: str) -> None:\n    open(path, 'a').write('x')\n")
+    place.write(
+        "skills/postgres/manifest.yaml",
+        "schema: orchestrate.skill/1\nfunctions:\n  put: {entry: {python: 'p.py:put'}, effects: write}\n"
+        "default: put\npermissions: {write: ['out/**']}\n",
+    )
+    cells = ("skills.postgres(path='out/postgres.txt')", "FINAL(open('out/postgres.txt').read())")
+    head = "skills: [postgres]\npermissions: {write: ['out/**'], read: ['out/**']}"
+    result = place.run(*cells, head=head)
+    events = [json.loads(line)["event"] for line in place.journal(result.run).read_text().splitlines()]
+    place.cut(result.run, events.index("cell_finished") + 1)
+    assert place.resume(result.run).answer == "x"
+    assert not any(event.event == "diverged" for event in place.events)
 
 
 def test_which_variables_hold_secrets():
@@ -140,6 +186,5 @@ def test_what_was_hidden_comes_back_and_is_nowhere_before(rest, value, around):
     hiding = Hiding("run", {"A_KEY": secret})
     whole = {"value": {"a": value, "b": [around + secret + around]}}
     hidden = hiding.fields(whole)
-    assert hidden["value"]["b"] == [around + hiding.text(secret) + around] or "§" in around
     assert secret not in str(hidden["value"]["b"])
-    assert hiding.restored("call_finished", hidden) == whole
+    assert hiding.restored(hidden) == whole
