@@ -22,7 +22,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.documents.skill import UNREADABLE, file_digests
+from orchestrator.documents.skill_files import UNREADABLE, file_digests
 from orchestrator.errors import DocumentError
 from orchestrator.values import Problem
 from orchestrator.workspace import bundled

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NOT_SEARCHED = frozenset({".git", ".venv", "__pycache__", "node_modules"})
 """Folders that tools make and fill: what looks like a skill in them is a copy of somebody else's."""
 
-NOT_READ = frozenset({".git", "__pycache__"})
-"""Folders that are no part of a skill (`documents.skill.folder_version`)."""
+NOT_READ = frozenset({".git"})
+"""Folders that are no part of a skill (`documents.skill_files`)."""
 
 MAX_DEPTH = 6
 """How far below a root a skill may lie (Agent Skills, client guide: 4 to 6)."""

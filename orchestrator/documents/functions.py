@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.documents import python_entry
 from orchestrator.documents.schema_check import described, schema_flaws
+from orchestrator.documents.skill_files import is_covered
 from orchestrator.documents.types import Function
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _entry_file(folder: Path, relative: str) -> Path | str:
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             return "leaves the skill's folder"
+        if not is_covered(path, folder):
+            return "lies in `.git` or is compiled, which is no part of a skill"
         return path if path.is_file() else "does not exist"
     except (OSError, ValueError, RuntimeError) as error:  # NUL bytes, surrogates; a loop of links before 3.13
         return f"can't be read: {error}"

@@ -7,22 +7,20 @@ stand in. Each repair leaves one diagnostic.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from orchestrator.documents.findings import Findings
 from orchestrator.documents.manifest import FILE_NAME, Manifest, parse_manifest
+from orchestrator.documents.skill_files import folder_version, is_covered
 from orchestrator.documents.skill_text import MAX_BYTES, fields_and_body, read_text
 from orchestrator.documents.types import Skill
 
 MAX_NAME_CHARS = 64
 MAX_DESCRIPTION_CHARS = 1024
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_SKIPPED_FOLDERS = {".git", "__pycache__"}
 
 
 def load_skill(skill_md: Path, source: str = "folder") -> Skill:
@@ -51,56 +49,6 @@ def load_skill(skill_md: Path, source: str = "folder") -> Skill:
         diagnostics=(*found.problems, *manifest.problems),
         metadata={key: value for key, value in fields.items() if key not in ("name", "description")},
     )
-
-
-def folder_version(folder: Path) -> str:
-    """A sha256 over the relative paths and contents of a folder's files, in an order that no host changes."""
-    total = hashlib.sha256()
-    for path, digest in file_digests(folder).items():
-        total.update(os.fsencode(path) + b"\0" + os.fsencode(digest) + b"\0")
-    return total.hexdigest()
-
-
-def file_digests(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a skill, by its path from the folder, with `/`, in order.
-
-    Of a link that stays in the folder, where it points (`link helper.py`); UNREADABLE of what can't be read. Left out:
-    `.git`, `__pycache__`, links that leave the folder.
-    """
-    return {path.relative_to(folder).as_posix(): _digest(path, folder) for path in folder_files(folder)}
-
-
-UNREADABLE = "unreadable"
-
-
-def folder_files(folder: Path) -> list[Path]:
-    """What a skill's version covers, in order."""
-    files: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]
-        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        files += [Path(parent, name) for name in (*names, *links)]
-    return sorted(path for path in files if _counts(path, folder))
-
-
-def _counts(path: Path, folder: Path) -> bool:
-    """Whether a file is part of the skill: a link that leaves it is not, nor is a socket or a pipe."""
-    try:
-        if path.is_symlink():
-            return path.resolve().is_relative_to(folder.resolve())
-        return path.is_file()
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
-        return False
-
-
-def _digest(path: Path, folder: Path) -> str:
-    try:
-        if path.is_symlink():
-            return "link " + os.path.relpath(path.resolve(), folder.resolve())
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return UNREADABLE
 
 
 def _name(fields: dict[str, Any], folder: Path, found: Findings) -> str:
@@ -163,7 +111,7 @@ def _load_manifest(folder: Path) -> Manifest:
     path = folder / FILE_NAME
     try:
         # A pipe would be waited for, and a link that leaves the skill would speak for a file that is not its own.
-        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        if not path.is_file() or not is_covered(path, folder):
             return Manifest()
         with path.open("rb") as file:
             data = file.read(MAX_BYTES)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.catalog.discover import load_skills
-from orchestrator.documents.skill import file_digests
+from orchestrator.documents.skill_files import file_digests
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import clean, show
 from orchestrator.runs.trusting import trust

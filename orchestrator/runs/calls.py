@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.documents.skill_files import folder_files, is_covered
 from orchestrator.errors import CallError, SkillError
 from orchestrator.runs import by_model, queries, requests, skills
 from orchestrator.runs.batch import all_of
@@ -243,13 +244,14 @@ class Server:
 
     async def _skill_files(self, request: Request) -> list[str]:
         folder = self._trusted(requests.part(request, "skill", str)).folder
-        files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        return sorted(path.relative_to(folder).as_posix() for path in files)
+        return [
+            path.relative_to(folder).as_posix() for path in folder_files(folder) if is_covered(path, folder)
+        ]
 
     async def _skill_read(self, request: Request) -> str:
         skill, name = self._trusted(requests.part(request, "skill", str)), requests.path_part(request, "path")
         path: Path = (skill.folder / name).resolve()
-        if not path.is_relative_to(skill.folder.resolve()):
+        if not is_covered(path, skill.folder):
             raise SkillError(f"`{name}` lies outside the skill `{skill.name}`", kind="denied")
         try:
             return path.read_text("utf-8", "replace")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents.schemas import compiled
+from orchestrator.documents.skill_files import is_covered
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.environments.session import FunctionCall, ScriptCall
 from orchestrator.errors import DocumentError, SkillError, WorkerLost
@@ -240,7 +241,7 @@ def nested_workflow(skill: Skill, function: Function) -> Any:
 
 def _command(skill: Skill, script: str) -> list[str]:
     path = skill.folder / script
-    if not path.resolve().is_relative_to(skill.folder.resolve()) or not path.is_file():
+    if not is_covered(path, skill.folder) or not path.is_file():
         known = ", ".join(f"`{name}`" for name in skill.scripts) or "none"
         raise SkillError(
             f"`{skill.name}` has no script `{script}`", error_kind="no_script", hint=f"its scripts: {known}"

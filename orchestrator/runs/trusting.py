@@ -23,7 +23,7 @@ from orchestrator.catalog.trust import (
     provenance,
     read_lock,
 )
-from orchestrator.documents.skill import UNREADABLE, file_digests, folder_files
+from orchestrator.documents.skill_files import UNREADABLE, file_digests, folder_files
 from orchestrator.errors import Denied, UsageError
 from orchestrator.memory import files
 
@@ -186,7 +186,7 @@ def _keep_texts(workspace: Workspace, skill: Skill, entry: Trusted) -> None:
     """Keep what was trusted, so that a change can be shown. The kept files may be deleted at any time."""
     for path, digest in entry.files.items():
         kept, source = _kept(workspace, digest), skill.folder / path
-        if digest.startswith("link ") or kept.exists() or (text := _text(source)) is None:
+        if digest.startswith(("link ", "leaves ")) or kept.exists() or (text := _text(source)) is None:
             continue
         data = text.encode()
         if hashlib.sha256(data).hexdigest() == digest:

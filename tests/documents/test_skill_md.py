@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.documents.skill import folder_version, load_skill
+from orchestrator.documents.skill import load_skill
+from orchestrator.documents.skill_files import folder_version
 from orchestrator.documents.skill_text import MAX_BYTES
 from orchestrator.documents.types import Skill
 from orchestrator.values import Problem
@@ -246,8 +247,7 @@ def test_the_version_covers_every_file_of_the_skill_and_nothing_else(tmp_path: P
     first = folder_version(folder)
     assert change(".git/HEAD", "x") == first
     assert change("__pycache__/a.pyc", "x") == first
-    (folder / "leaving").symlink_to(tmp_path / "outside")
-    assert folder_version(folder) == first
+    assert change("__pycache__/a.cpython-311.pyc.123", "x") == first
 
     assert len({first, change("a/b.py", "1"), change("a/b.py", "2"), change("ab.py", "2")}) == 4
     before = folder_version(folder)
@@ -256,6 +256,12 @@ def test_the_version_covers_every_file_of_the_skill_and_nothing_else(tmp_path: P
     (folder / "link").unlink()
     (folder / "link").symlink_to("ab.py")
     assert len({before, linked, folder_version(folder)}) == 3
+
+    versions = {folder_version(folder), change("__pycache__/a.py", "x")}
+    (folder / "leaving").symlink_to(tmp_path / "outside")
+    versions.add(folder_version(folder))
+    (tmp_path / "outside").write_text("2")
+    assert len({*versions, folder_version(folder)}) == 3
 
 
 def test_the_version_is_the_same_wherever_the_folder_lies(tmp_path: Path) -> None:

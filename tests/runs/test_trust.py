@@ -322,3 +322,43 @@ def test_a_skill_is_tested_whether_trusted_or_not_and_what_it_calls_has_to_be(pl
     one, twice = app.try_examples(workspace(place), "upper")
     assert (one.passed, twice.passed) == (True, False)
     assert "is not trusted yet" in twice.message
+
+
+@pytest.mark.parametrize("where", ["__pycache__/q.py", "__pycache__/q.pyc", ".git/q.py", "sub/.git/q.py"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_code_of_a_skill_lies_where_it_could_change_unseen(place, where, linked):
+    place.write(f"skills/plus/{where}", "def double(n: int) -> int:\n    return 2 * n\n")
+    entry = where
+    if linked:
+        entry = "linked.py"
+        (place.root / "skills/plus/linked.py").symlink_to(where)
+    place.write(
+        "skills/plus/manifest.yaml",
+        "schema: orchestrate.skill/1\nfunctions:\n  double: {entry: {python: 'ENTRY:double'}, effects: none}\n"
+        "default: double\n".replace("ENTRY", entry),
+    )
+    try:
+        trust(workspace(place), [skill(place)], "person")
+        results = [
+            asked(place, f"FINAL({cell})")
+            for cell in ("skills.plus.double(n=2)", f"skills.plus.read('{where}')")
+        ]
+        change(place, "\n", f"skills/plus/{where}")
+        results += [
+            asked(place, f"FINAL({cell})")
+            for cell in (
+                "skills.plus.double(n=2)",
+                f"skills.plus.run('{entry}')",
+                f"skills.plus.read('{where}')",
+            )
+        ]
+    except (DocumentError, UsageError):
+        return
+    assert not any(result.status == "answered" for result in results[2:])
+
+
+def test_a_link_that_leaves_a_skill_is_a_change_of_it(place):
+    trust(workspace(place), [skill(place)], "person")
+    elsewhere = place.write("notes/statistics.py", "")
+    (place.root / "skills/plus/statistics.py").symlink_to(elsewhere)
+    assert "statistics.py added" in asked(place).message

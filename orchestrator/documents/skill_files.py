@@ -1,0 +1,76 @@
+"""The files that a skill is made of: what its version covers, and what is trusted with it.
+
+Left out are `.git`, which changes with each fetch, and what Python compiles. So neither is run, read or shown as a
+skill's: it could change unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+UNREADABLE = "unreadable"
+
+_COMPILED = re.compile(r".+\.pyc(\.\d+)?")
+"""What Python writes to `__pycache__`, with a number while it writes. From a skill's folder none is loaded."""
+
+
+def folder_version(folder: Path) -> str:
+    """A sha256 over the relative paths and contents of a folder's files, in an order that no host changes."""
+    total = hashlib.sha256()
+    for path, digest in file_digests(folder).items():
+        total.update(os.fsencode(path) + b"\0" + os.fsencode(digest) + b"\0")
+    return total.hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a skill, by its path from the folder, with `/`, in order.
+
+    Of a link, where it points (`link helper.py`, `leaves ../lib`); UNREADABLE of what can't be read, and of a link to
+    what is left out. That is what `is_covered` does not name, and all that is no file.
+    """
+    return {path.relative_to(folder).as_posix(): _digest(path, folder) for path in folder_files(folder)}
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """What a skill's version covers, in order."""
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".git"]
+        if os.path.basename(parent) == "__pycache__":
+            names = [name for name in names if not _COMPILED.fullmatch(name)]
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        files += [Path(parent, name) for name in (*names, *links)]
+    return sorted(path for path in files if path.is_symlink() or path.is_file())  # no socket, no pipe
+
+
+def is_covered(path: Path, folder: Path) -> bool:
+    """Whether a skill's version covers a path, after its links: nothing else is run, read or shown as the skill's."""
+    try:
+        inside = path.resolve().relative_to(folder.resolve())
+    except (ValueError, OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
+        return False
+    names = [name.casefold() for name in inside.parts]  # there are disks that take `.GIT` for `.git`
+    return ".git" not in names and not ("__pycache__" in names[-2:-1] and _COMPILED.fullmatch(inside.name))
+
+
+def _digest(path: Path, folder: Path) -> str:
+    try:
+        if path.is_symlink():
+            return _link(path, folder)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
+
+
+def _link(path: Path, folder: Path) -> str:
+    try:
+        inside = os.path.relpath(path.resolve(), folder.resolve())
+    except RuntimeError:  # a loop of links
+        inside = os.pardir
+    if inside.partition(os.sep)[0] == os.pardir:
+        return f"leaves {os.readlink(path)}"
+    return f"link {inside}" if is_covered(path, folder) else UNREADABLE
