@@ -55,6 +55,7 @@ INTERPRETERS = {
 
 LAUNCHER = """
 import os, sys
+sys.path[:] = [path for path in sys.path if path]
 from importlib import machinery
 folder, __file__ = sys.argv[1:3]
 class FromSource(machinery.SourceFileLoader):
@@ -66,7 +67,7 @@ def in_folder(path):
     native = machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES
     return machinery.FileFinder(path, native, (FromSource, machinery.SOURCE_SUFFIXES))
 sys.path_hooks.insert(0, in_folder)
-sys.path[0] = os.path.dirname(__file__)
+sys.path.insert(0, os.path.dirname(__file__))
 sys.argv[:] = sys.argv[2:]
 with open(__file__, "rb") as source:
     code = compile(source.read(), __file__, "exec")
@@ -75,7 +76,8 @@ exec(code)
 """Starts a Python script as naming it does, but loads nothing compiled from the skill's folder.
 
 A `.pyc` in `__pycache__` is no part of a skill's version and may say to be loaded whatever the source says (PEP 552,
-"unchecked"). `-X pycache_prefix` would do too, and compile the standard library at each start (0.25 s).
+"unchecked"). `-X pycache_prefix` would do too, and compile the standard library at each start (0.25 s). Nor does it
+load anything from the folder that it is started in, which `-c` searches first, before it has the library's modules.
 """
 
 

@@ -531,3 +531,11 @@ def test_compiled_code_that_says_other_than_its_source_is_not_loaded(place, call
         str(hidden), str(compiled), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
     assert place.run(f"FINAL({call}.strip())", head="skills: [plant]").answer == "what was read"
+
+
+def test_a_script_imports_nothing_from_where_it_is_started(place):
+    place.write("importlib/__init__.py", "print('not the library')\nraise SystemExit\n")
+    result = place.run(
+        "FINAL(skills.greet.run('facts.py'))", head="skills: [greet]\npermissions: {read: ['**']}"
+    )
+    assert result.answer["n"] == 1
