@@ -13,6 +13,7 @@ from typing import Literal
 
 from audit_rules import places
 from audit_rules.finding import Finding, Severity, bounded, excerpt, lowered
+from audit_rules.startup import startup_change
 
 Where = Literal["script", "example", "expansion"]
 
@@ -43,7 +44,7 @@ _DOWNLOAD_AND_RUN = [
     )
 ]
 _GET_TO_FILE = re.compile(rf"{_GET}[^\n|;&]*", re.IGNORECASE)
-_RUN_FILE = r"(?:^|[;&|]\s*|\bthen\s+|&&\s*)(?:sudo\s+)?(?:(?:(?:ba|z|da|k)?sh|source|python[23]?|node|perl)\s+(?:\./)?|\./)(?P<file>[\w./~-]+)"
+_RUN_FILE = r"(?:^|[;&|]\s*|\bthen\s+|&&\s*)(?:sudo\s+)?(?:(?:(?:ba|z|da|k)?sh|source|python[23]?|node|perl)\s+(?:\./)?|(?=\.?/|~/|\$HOME/|\$TMPDIR/|\"?\$\{?HOME))(?P<file>[\"${}\w./~-]+)"
 _ENCODED = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -60,6 +61,10 @@ _SEND = re.compile(r"\b(?:curl|wget|nc|ncat|netcat)\b", re.IGNORECASE)
 _SEND_FILE = re.compile(
     r"(?:-d|--data(?:-binary|-raw|-urlencode)?|-F|--form|-T|--upload-file|--post-file)[\s=]*[\"']?(?:\w+=)?@?[\"']?(?P<what>[^\s\"']+)"
 )
+_ASKS_NAMES = re.compile(r"\b(?:dig|nslookup|drill)\s[^\n;|&]*\$[\w({]")
+_PACKS = re.compile(r"\b(?:xxd|base64|base32|hexdump|od)\b")
+_UNPACKS = re.compile(r"\b(?:7z[azr]?\s+[xe]|unrar\s+[xe]|unzip)\b(?P<rest>[^\n;&|]*)")
+_PASSWORD = re.compile(r"\s-(?:p(?=\S)|P\s*)[\"']?[^\s$\"'-]{3,}")
 _READ = re.compile(
     r"\b(?:cat|cp|mv|tar|zip|base64|head|tail|less|more|strings|openssl|gpg\s+--export-secret\S*|scp|rsync|jq|grep|source)\b|<"
 )
@@ -100,6 +105,7 @@ def command_findings(commands: Iterable[Command]) -> Iterator[Finding]:
         yield from _runs_decoded_text(command)
         yield from _touches_secrets(command)
         yield from _edits_agent(command)
+        yield from _stays(command)
 
 
 def script_commands(name: str, lines: Iterable[tuple[int, str]]) -> Iterator[Command]:
@@ -159,8 +165,13 @@ def _runs_a_download(command: Command, downloaded: dict[str, str]) -> Iterator[F
             return
     for match in _GET_TO_FILE.finditer(text):
         downloaded.update(_saved_as(match[0], text))
+    for match in _UNPACKS.finditer(text):
+        names = {word.strip("\"'").rsplit("/", 1)[-1] for word in match["rest"].split()}
+        if names & downloaded.keys() and _PASSWORD.search(match["rest"]):
+            why = "a download in an archive with a password, which keeps scanners out"
+            yield command.finding("locked-archive", "high", match.start(), why)
     for match in re.finditer(_RUN_FILE, text):
-        name = match["file"].rsplit("/", 1)[-1]
+        name = match["file"].rsplit("/", 1)[-1].rstrip('"')
         if name in downloaded:
             severity = _download_severity(command.where, downloaded.pop(name))
             if severity:
@@ -220,7 +231,11 @@ def _touches_secrets(command: Command) -> Iterator[Finding]:
     secret = places.SECRET_PATH.search(text) or places.AGENT_SECRET.search(text)
     if secret and _IDENTIFIES.search(text[: secret.start() + 1]):
         secret = None
-    if secret and _is_sent(text, secret.start()):
+    asked = _ASKS_NAMES.search(text)
+    if asked and (secret or _PACKS.search(text)):
+        why = "asks for a name that holds data, which whoever serves the domain reads"
+        yield command.finding("exfiltration", "high" if secret else "medium", asked.start(), why)
+    elif secret and _is_sent(text, secret.start()):
         yield command.finding(
             "exfiltration", "high", secret.start(), "sends a file of secrets to another host"
         )
@@ -269,3 +284,9 @@ def _edits_agent(command: Command) -> Iterator[Finding]:
             "agent-config", severity, match.start(), "changes a file that steers the agent in later sessions"
         )
         return
+
+
+def _stays(command: Command) -> Iterator[Finding]:
+    if change := startup_change(command.text):
+        severity = lowered(change[0]) if command.where == "example" else change[0]
+        yield command.finding("persistence", severity, change[1], "changes what the machine runs by itself")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from audit_rules import javascript, places, python_code
-from audit_rules.finding import Finding, Severity, excerpt
+from audit_rules.finding import Finding, Severity, excerpt, is_test
 from audit_rules.frontmatter import Declared
 from audit_rules.tree import TextFile
 
@@ -21,7 +21,8 @@ COMMON_VARIABLES = re.compile(
     r"|SYSTEMROOT|WINDIR|COMSPEC|OS|OSTYPE|HOSTNAME|(HTTP|HTTPS|NO|ALL)_PROXY|(http|https|no|all)_proxy|BASH\w*|ZSH\w*|IFS|RANDOM|SECONDS|UID|EUID|PPID"
     r"|PIPESTATUS|LINENO|FUNCNAME|OPTARG|OPTIND|REPLY|SKILL_DIR|CLAUDE_\w+|OPENCLAW_\w+|ARGUMENTS|GITHUB_(ACTIONS|WORKSPACE|OUTPUT)"
 )
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
+# A count or a file of `TOKENS` is a model's, not a key.
+_SECRET_NAME = re.compile(r"KEY|TOKEN(?!S|IZ)|SECRET|PASSW|CREDENTIAL")
 _NETWORK_WORDS = re.compile(
     r"(?i)https?://|\b(?:api|apis|web|website|url|urls|http|https|internet|network|online|server|download\w*|upload\w*|fetch\w*|remote|webhook\w*|endpoint\w*|browser|smtp|imap|e-?mail)\b"
 )
@@ -40,7 +41,7 @@ def undeclared_findings(
     """Network and environment use in code that neither the manifest nor the skill's Markdown speaks of."""
     prose = "\n".join(file.text for file in texts if file.kind == "markdown")
     for file in texts:
-        if _is_test(file.name):
+        if is_test(file.name):
             continue
         yield from _network_findings(file, declared, prose)
         for variable, line in _variables(file).items():
@@ -137,8 +138,3 @@ def _found(file: TextFile, rule: str, severity: Severity, line: int, why: str) -
     is_secret = rule == "undeclared-env" and bool(_SECRET_NAME.search(why))
     shown: Severity = "medium" if is_secret else severity
     return Finding(rule, shown, file.name, line, excerpt(file.lines[line - 1].strip()), why)
-
-
-def _is_test(name: str) -> bool:
-    parts = name.split("/")
-    return any(part in ("tests", "test", "__tests__") for part in parts[:-1]) or parts[-1].startswith("test_")

@@ -35,6 +35,12 @@ def lowered(severity: Severity, n_steps: int = 1) -> Severity:
     return SEVERITIES[min(SEVERITIES.index(severity) + n_steps, len(SEVERITIES) - 1)]
 
 
+def is_test(name: str) -> bool:
+    """Whether a file is one of a skill's own tests, which make such files in folders of their own."""
+    parts = name.split("/")
+    return any(part in ("tests", "test", "__tests__") for part in parts[:-1]) or parts[-1].startswith("test_")
+
+
 def bounded(line: str) -> str:
     """The line as patterns look at it: blanks pulled together, and cut, so that no line costs them long.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from audit_rules import commands, places
-from audit_rules.finding import Finding, Severity, bounded, excerpt
+from audit_rules.finding import Finding, Severity, bounded, excerpt, is_test, lowered
 from audit_rules.tree import TextFile
 
 _NETWORK = re.compile(
@@ -25,7 +25,7 @@ _OPENS = re.compile(
     r"\b(?:readFile|readFileSync|createReadStream|readdir|readdirSync|copyFile|copyFileSync|join|resolve|Bun\.file|readTextFile)\s*\((?P<arguments>[^;\n]*)"
 )
 _WRITES = re.compile(
-    r"\b(?:writeFile|writeFileSync|appendFile|appendFileSync|createWriteStream|writeTextFile)\s*\((?P<arguments>[^,;\n]*)"
+    r"\b(?:writeFile|writeFileSync|appendFile|appendFileSync|createWriteStream|writeTextFile)\s*\((?P<arguments>(?:path\.)?(?:join|resolve)\s*\((?:[^()\n]|\([^()\n]*\)){1,300}\)|[^,;\n]*)"
 )
 _SENDS_ENVIRONMENT = re.compile(r"JSON\.stringify\s*\(\s*(?:\{\s*\.\.\.)?process\.env\b(?!\s*[.\[])")
 _COMMENT = re.compile(r"^\s*(?://|\*|/\*)")
@@ -51,6 +51,8 @@ def javascript_findings(file: TextFile) -> Iterator[Finding]:
     has_network = bool(network_line(file))
     for number, line in _code(file):
         for rule, severity, start, why in _in_line(line, has_network=has_network):
+            if is_test(file.name) and rule in ("agent-config", "secret-access", "persistence"):
+                severity = lowered(severity)
             yield Finding(rule, severity, file.name, number, excerpt(line, start), why)
         yield from commands.command_findings(
             commands.Command(match["text"], file.name, number, "script")
@@ -85,6 +87,8 @@ def _in_line(line: str, *, has_network: bool) -> Iterator[tuple[str, Severity, i
         if steers_all or places.PROJECT_MEMORY.search(path):
             why = "changes a file that steers the agent in later sessions"
             yield "agent-config", "high" if steers_all else "medium", match.start(), why
+        elif places.STARTUP.search(path):
+            yield "persistence", "medium", match.start(), "changes what the machine runs by itself"
 
 
 def _code(file: TextFile) -> Iterator[tuple[int, str]]:

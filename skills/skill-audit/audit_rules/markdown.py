@@ -29,8 +29,11 @@ _ORDERS = re.compile(
     r"(?i)\b(?:ignore|disregard|forget)\s+(?:all\s+|any\s+)?(?:of\s+)?(?:your\s+|the\s+|previous\s+|prior\s+|earlier\s+)+(?:instructions|rules|prompts?|guidelines)"
     r"|\b(?:do\s+not|don'?t|never|without)\s+(?:tell|telling|inform|informing|alert|alerting|notify|notifying|mention(?:ing)?\s+(?:this|it)\s+to|ask(?:ing)?)\s+(?:this\s+to\s+)?the\s+user\s+(?:about|of|that)"
 )
+# `silently` is said of caches and errors too: it counts right before what somebody is told to do.
 _SECRETLY = re.compile(
-    r"(?i)\b(?:silently|secretly|quietly|without\s+(?:telling|informing|asking)\s+(?:the\s+)?(?:user|anyone|anybody))\b[^.\n]{0,80}"
+    r"(?i)(?<!can )(?<!could )(?<!may )(?<!might )(?<!would )(?<!will )(?<!never )(?<!not )\b(?:silently|secretly|quietly)\s+"
+    r"(?:(?!(?:an?|the|any|its|their|every)\b)\w+\s+){0,2}(?:send|upload|post|copy|run|execute|download|install|append|write)\b"
+    r"|\bwithout\s+(?:telling|informing|asking)\s+(?:the\s+)?(?:user|anyone|anybody)\b[^.\n]{0,80}"
     r"\b(?:send|upload|post|copy|run|execute|download|install|append|write)\b"
     r"|\b(?:send|upload|post|copy|run|execute|download|install|append|write)\b[^.\n]{0,80}\bwithout\s+(?:telling|informing|asking)\s+(?:the\s+)?(?:user|anyone|anybody)\b"
 )

@@ -42,6 +42,13 @@ AGENT_HOME = re.compile(
 )
 SOUL_FILES = re.compile(r"\b(?:SOUL|IDENTITY|HEARTBEAT|BOOTSTRAP|BOOT)\.md\b")
 PROJECT_MEMORY = re.compile(r"\b(?:MEMORY|AGENTS|CLAUDE|GEMINI|USER|TOOLS)\.md\b|\.cursorrules\b")
+# What a shell, a scheduler or a login runs by itself.
+STARTUP = re.compile(
+    r"""(?x)\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zshenv|zprofile|zlogin)\b
+    | /etc/(?:cron|profile|rc\.local|systemd/system) | /var/spool/cron
+    | Library[/\\]Launch(?:Agents|Daemons) | \.config[/\\](?:systemd[/\\]user|autostart|fish[/\\]config\.fish)
+    | \.ssh[/\\](?:authorized_keys|rc)\b | Start\ Menu[/\\]Programs[/\\]Startup"""
+)
 DOTENV = re.compile(r"(?:^|[\s\"'`=@(<{/\\])\.env(?:\.local|\.production)?(?=[\"'`\s;|)]|$)")
 
 # Installers that many good skills tell their users to run.

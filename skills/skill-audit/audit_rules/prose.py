@@ -18,6 +18,10 @@ from audit_rules.finding import Finding, Severity, excerpt
 _PROGRAM = re.compile(
     r"(?i)https?://[^\s\"'`<>()\[\]{}|;\\]+\.(?:exe|dmg|pkg|msi|scr|bat|cmd|ps1|sh|zip|rar|7z|tgz|tar\.gz|apk|appimage)\b"
 )
+_COPIED = re.compile(
+    r"(?i)\b(?:copy|paste|run|execute)\b[^.\n]{0,40}\b(?:code|commands?|scripts?|snippets?|one-?liner)\b"
+)
+_TERMINAL = re.compile(r"(?i)\b(?:terminal|powershell|command\s+prompt|console|shell)\b")
 _ARCHIVE = re.compile(r"(?i)\.(?:zip|rar|7z|tgz|tar\.gz)\b|\barchive\b")
 _FETCH = re.compile(r"(?i)\b(?:download|fetch|grab|get|install)\b")
 _START = re.compile(r"(?i)\b(?:run|execute|launch|start|open|double-?click|install)\b")
@@ -47,6 +51,7 @@ _TO_MEMORY = re.compile(
 def prose_findings(name: str, paragraph: str, number: int) -> Iterator[Finding]:
     """What one paragraph, or item of a list, asks for; `number` is its first line."""
     yield from _programs(name, paragraph, number)
+    yield from _copied(name, paragraph, number)
     yield from _addresses(name, paragraph, number)
     yield from _memory(name, paragraph, number)
 
@@ -69,6 +74,19 @@ def _programs(name: str, text: str, number: int) -> Iterator[Finding]:
     if kind not in ("local", "known"):
         why = "has a program fetched and started that is no part of the skill"
         yield _found("fetched-prerequisite", severity, name, text, number, address.start(), why)
+
+
+def _copied(name: str, text: str, number: int) -> Iterator[Finding]:
+    """A page whose code somebody is told to run: what it says is not in the skill, and can change."""
+    addresses = [address.replace("http://", "https://", 1) for address in places.urls(text)]
+    match = _COPIED.search(text)
+    if not match or not addresses or not _TERMINAL.search(text):
+        return
+    kind = places.riskiest(addresses)
+    if kind == "risky" or (kind == "plain" and _NEEDED.search(text)):
+        severity: Severity = "high" if kind == "risky" else "medium"
+        why = "has code run that stands on another page"
+        yield _found("fetched-prerequisite", severity, name, text, number, match.start(), why)
 
 
 def _addresses(name: str, text: str, number: int) -> Iterator[Finding]:
