@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.app import environment_factory
-from orchestrator.environments import ssh
+from orchestrator.environments import parcel, ssh
 from orchestrator.environments.frames import FunctionCall, ScriptCall
 from orchestrator.environments.places import Places
 from orchestrator.environments.ssh import Ssh
@@ -147,7 +147,7 @@ def test_folder_there_is_gone_when_the_worker_is(here, tmp_path):
 
 def test_more_than_may_be_copied_is_refused(here, tmp_path):
     with open(tmp_path / "big", "wb") as file:
-        file.truncate(ssh.COPY_BYTES + 1)
+        file.truncate(parcel.COPY_BYTES + 1)
     with pytest.raises(EnvironmentUnavailable, match="more than 256 MiB would have to be copied"):
         ran(here, tmp_path, "1", read=(tmp_path / "big",))
 
