@@ -74,6 +74,11 @@ ENVIRONMENTS = {
 }
 """Environments by name, imported when one is asked for."""
 
+CLOUDS = {
+    "modal": "orchestrator.environments.cloud_modal:environment",
+}
+"""The same, for those that cost money: nothing tries them but a run that asks for one."""
+
 DEFAULT_ENVIRONMENT = USUAL
 
 
@@ -485,14 +490,15 @@ def environment_factory(
         from orchestrator.environments.ssh import Ssh
 
         return functools.partial(Ssh, host, **(settings or {}).get("ssh", {}))
-    target = ENVIRONMENTS.get(name, name)
+    known = {**ENVIRONMENTS, **CLOUDS}
+    target = known.get(name, name)
     module, colon, attribute = target.partition(":")
     if not colon:
-        close = difflib.get_close_matches(name, ENVIRONMENTS, n=1)
+        close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean `{close[0]}`? " if close else ""
         raise UsageError(
             f"no environment named `{name}`",
-            hint=f"{hint}the environments are: {', '.join(ENVIRONMENTS)}, ssh:HOST",
+            hint=f"{hint}the environments are: {', '.join(known)}, ssh:HOST",
         )
     try:
         factory: Callable[..., Environment] = getattr(importlib.import_module(module), attribute)

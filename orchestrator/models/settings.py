@@ -367,7 +367,13 @@ _ENGINE = {
     "command": _Kind("a list of words, not empty", _words),
     "options": _TEXTS,
 }
-_ENVIRONMENTS = {"docker": _ENGINE, "podman": _ENGINE, "ssh": {"python": _TEXT, "options": _TEXTS}}
+_CLOUD = {"python": _TEXT, "timeout_s": _COUNT}
+_ENVIRONMENTS = {
+    "docker": _ENGINE,
+    "podman": _ENGINE,
+    "ssh": {"python": _TEXT, "options": _TEXTS},
+    "modal": {"image": _TEXT, **_CLOUD},
+}
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
 _APPROVALS = {"by_asker": _CACHE["replies"]}

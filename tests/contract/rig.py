@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.app import environment_factory
+from orchestrator.app import CLOUDS, environment_factory
 from orchestrator.environments.session import Session
 from orchestrator.errors import SkillError, WorkerLost
 from orchestrator.values import Cell, WorkerSpec
@@ -55,9 +55,21 @@ class Rig:
         self.environment = environment_factory(self.name, self.settings)()
 
     @property
+    def preparation(self) -> str:
+        """What another process that starts workers here has to run before."""
+        if self.name not in CLOUDS:
+            return ""
+        return (
+            "import sys, pytest\n"
+            f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+            "import cloud_stand_ins\n"
+            f"cloud_stand_ins.install(pytest.MonkeyPatch(), {self.name!r})\n"
+        )
+
+    @property
     def shares_files(self) -> bool:
         """Whether a worker and this process see the same files."""
-        return not self.name.startswith("ssh:")
+        return not self.name.startswith("ssh:") and self.name not in CLOUDS
 
     async def start(self, *, init: dict[str, Any] | None = None, **spec: Any) -> Session:
         self.n_started += 1

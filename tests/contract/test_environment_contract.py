@@ -633,7 +633,7 @@ def test_workers_of_a_killed_parent_end(rig):
             await asyncio.gather(*(s.cell(Cell(1, cell), serve, 1000) for s, cell in zip(sessions, {cells!r})))
         asyncio.run(main())
     """
-    argv = [sys.executable, "-c", textwrap.dedent(program)]
+    argv = [sys.executable, "-c", rig.preparation + textwrap.dedent(program)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as parent:
         assert [parent.stdout.readline() for _ in range(3)] == ["there\n"] * 3
         assert all(map(named, marks))
