@@ -76,6 +76,9 @@ ENVIRONMENTS = {
 
 CLOUDS = {
     "modal": "orchestrator.environments.cloud_modal:environment",
+    "e2b": "orchestrator.environments.cloud_e2b:environment",
+    "daytona": "orchestrator.environments.cloud_daytona:environment",
+    "prime": "orchestrator.environments.cloud_prime:environment",
 }
 """The same, for those that cost money: nothing tries them but a run that asks for one."""
 

@@ -373,6 +373,9 @@ _ENVIRONMENTS = {
     "podman": _ENGINE,
     "ssh": {"python": _TEXT, "options": _TEXTS},
     "modal": {"image": _TEXT, **_CLOUD},
+    "e2b": {"template": _TEXT, **_CLOUD},
+    "daytona": {"snapshot": _TEXT, **_CLOUD},
+    "prime": {"image": _TEXT, **_CLOUD},
 }
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
