@@ -30,7 +30,7 @@ class Box:
 
     def __init__(self, **wanted):
         self.wanted = wanted
-        self.home = tempfile.mkdtemp(prefix="o-cloud-")
+        self.home = tempfile.mkdtemp(prefix="o-cloud-", dir=os.environ["O_CLOUD_FOLDER"])
         self.has_ended = False
         self.started = []
         Box.made.append(self)
@@ -369,10 +369,14 @@ def prime():
 MODULES = {"modal": modal, "e2b": e2b, "daytona": daytona, "prime": prime}
 
 
-def install(monkeypatch, name):
-    """Have the stand-in found where the client would be, and a key: what `environment_factory` takes as settings."""
+def install(monkeypatch, name, folder):
+    """Have the stand-in found where the client would be, and a key: what `environment_factory` takes as settings.
+
+    Its sandboxes lie in the folder.
+    """
     import sys
 
+    monkeypatch.setenv("O_CLOUD_FOLDER", str(folder))
     for key, value in KEYS[name].items():
         monkeypatch.setenv(key, value)
     for path, made in MODULES[name]().items():

@@ -11,7 +11,7 @@ from orchestrator.app import CLOUDS
 def rig(request, environments_here, tmp_path, monkeypatch) -> Rig:
     name = request.param
     if name in CLOUDS:
-        return Rig(name, cloud_stand_ins.install(monkeypatch, name), tmp_path)
+        return Rig(name, cloud_stand_ins.install(monkeypatch, name, tmp_path), tmp_path)
     return Rig(name, environments_here(name), tmp_path)
 
 

@@ -63,7 +63,7 @@ class Rig:
             "import sys, pytest\n"
             f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
             "import cloud_stand_ins\n"
-            f"cloud_stand_ins.install(pytest.MonkeyPatch(), {self.name!r})\n"
+            f"cloud_stand_ins.install(pytest.MonkeyPatch(), {self.name!r}, {str(self.folder)!r})\n"
         )
 
     @property

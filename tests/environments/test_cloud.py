@@ -20,9 +20,9 @@ LONG_S = 60.0
 
 
 @pytest.fixture(params=CLOUDS)
-def cloud(request, monkeypatch):
+def cloud(request, monkeypatch, tmp_path_factory):
     """The name of a provider whose stand-in is found."""
-    cloud_stand_ins.install(monkeypatch, request.param)
+    cloud_stand_ins.install(monkeypatch, request.param, tmp_path_factory.mktemp("cloud"))
     monkeypatch.setattr(cloud_stand_ins.Box, "made", [])
     return request.param
 
@@ -172,3 +172,13 @@ def test_relay_tells_the_code_and_what_was_said_on_standard_error():
 def test_relay_ends_its_program_when_nobody_says_a_word():
     with relayed(0.1, "cat") as program:
         assert program.stdout.read() == b"=0 \n"  # its input is open all the time
+
+
+def test_relay_passes_no_variable_on(monkeypatch):
+    monkeypatch.setenv("SECRET_KEY", "sk-secret")
+    with relayed(
+        LONG_S, sys.executable, "-c", "import os; os.write(1, str(dict(os.environ)).encode())"
+    ) as program:
+        said = base64.b64decode(program.stdout.readline().removeprefix(b"<"))
+    assert b"PATH" in said
+    assert b"SECRET_KEY" not in said
