@@ -73,7 +73,7 @@ def test_granted_files_are_there_and_nothing_of_our_variables_or_the_providers(c
 
 def test_sandbox_has_no_network_unless_granted(cloud, tmp_path):
     ran(cloud, tmp_path, "1")
-    ran(cloud, tmp_path, "1", network=True)
+    ran(cloud, tmp_path, "1", hosts=("*",))
     without, granted = (cloud_stand_ins.has_network(cloud, box.wanted) for box in cloud_stand_ins.Box.made)
     assert (without, granted) == (False, True)
 
