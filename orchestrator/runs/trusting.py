@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import getpass
+import glob
 import hashlib
 import os
+import shlex
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -76,11 +78,17 @@ class Trust:
 def denied(found: Iterable[Distrust]) -> Denied:
     """The end of a run for skills that may not be called: which, why, what to do."""
     found = list(found)
-    names = " ".join(dict.fromkeys(one.skill.name for one in found))
+    names = " ".join(dict.fromkeys(_word(one.skill.name) for one in found))
     return Denied(
         "; ".join(map(str, found)),
         hint=f"read what it is, then `orchestrate skills trust {names}`; `orchestrate skills audit` finds what is odd",
     )
+
+
+def _word(name: str) -> str:
+    """A skill's name as it can be typed, and means this skill only: a name is what its author wrote."""
+    pattern = glob.escape(name)
+    return shlex.quote(f"[-]{pattern[1:]}" if pattern.startswith("-") else pattern)
 
 
 def trust(workspace: Workspace, skills: Iterable[Skill], how: How) -> list[Trusted]:

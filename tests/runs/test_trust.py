@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -362,3 +363,15 @@ def test_a_link_that_leaves_a_skill_is_a_change_of_it(place):
     elsewhere = place.write("notes/statistics.py", "")
     (place.root / "skills/plus/statistics.py").symlink_to(elsewhere)
     assert "statistics.py added" in asked(place).message
+
+
+@pytest.mark.parametrize("name", ["x; rm -rf ~", "*", "--yes", "plu?"])
+def test_the_command_that_is_told_trusts_this_skill_only(place, name):
+    place.write("skills/odd/SKILL.md", f"---\nname: '{name}'\ndescription: Odd.\n---\n")
+    message = asked(place, "FINAL(1)", head=f"skills: ['{name}']").message
+    words = shlex.split(message.partition("`orchestrate skills trust ")[2].rpartition("`; `")[0])
+    catalog = app.open_catalog(workspace(place))
+    told = [found.name for word in words for found in catalog.select([word])[0]]
+    assert name in told
+    assert not any(word.startswith("-") for word in words)
+    assert len(words) == len(told)
