@@ -10,6 +10,10 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UNREADABLE = "unreadable"
 
@@ -19,8 +23,13 @@ _COMPILED = re.compile(r".+\.pyc(\.\d+)?")
 
 def folder_version(folder: Path) -> str:
     """A sha256 over the relative paths and contents of a folder's files, in an order that no host changes."""
+    return version_of(file_digests(folder))
+
+
+def version_of(digests: Mapping[str, str]) -> str:
+    """The version of a folder with these files, see `file_digests`."""
     total = hashlib.sha256()
-    for path, digest in file_digests(folder).items():
+    for path, digest in digests.items():
         total.update(os.fsencode(path) + b"\0" + os.fsencode(digest) + b"\0")
     return total.hexdigest()
 

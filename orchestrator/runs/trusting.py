@@ -25,7 +25,7 @@ from orchestrator.catalog.trust import (
     provenance,
     read_lock,
 )
-from orchestrator.documents.skill_files import UNREADABLE, file_digests, folder_files
+from orchestrator.documents.skill_files import UNREADABLE, file_digests, folder_files, version_of
 from orchestrator.errors import Denied, UsageError
 from orchestrator.memory import files
 
@@ -92,7 +92,10 @@ def _word(name: str) -> str:
 
 
 def trust(workspace: Workspace, skills: Iterable[Skill], how: How) -> list[Trusted]:
-    """Put skills on the lock as they are now. Raises UsageError for files that can't be read, WorkspaceError."""
+    """Put skills on the lock as they were read.
+
+    Raises UsageError for files that can't be read, Denied where they are others by now, WorkspaceError.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     added = []
     with files.locked(workspace.memory / "trust.lock"):
@@ -157,6 +160,11 @@ def _entry(workspace: Workspace, skill: Skill, before: Trusted | None, how: How,
         raise UsageError(
             f"`{skill.name}` can't be trusted: `{skill.folder / unread[0]}` can't be read",
             hint="make the file readable, or take it away",
+        )
+    if version_of(digests) != skill.version:
+        raise Denied(
+            f"`{skill.name}` was changed while it was looked at",
+            hint="look at it again: only what was shown can be trusted",
         )
     return Trusted(
         files=digests,

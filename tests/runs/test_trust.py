@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator import app
 from orchestrator.catalog.trust import judged, lock_text, read_lock
-from orchestrator.errors import DocumentError, UsageError
+from orchestrator.errors import Denied, DocumentError, UsageError
 from orchestrator.runs.trusting import diff, distrust, trust
 from orchestrator.workspace import Workspace
 
@@ -375,3 +375,14 @@ def test_the_command_that_is_told_trusts_this_skill_only(place, name):
     assert name in told
     assert not any(word.startswith("-") for word in words)
     assert len(words) == len(told)
+
+
+def test_what_was_changed_after_it_was_looked_at_is_not_trusted(place):
+    seen = skill(place)
+    planned = place.plan(CELL, head=NAMED, vouching="yes")
+    change(place)
+    with pytest.raises(Denied, match="`plus` was changed while it was looked at"):
+        trust(workspace(place), [seen], "person")
+    with pytest.raises(Denied):
+        place.execute(planned)
+    assert not workspace(place).lock.exists()
