@@ -13,6 +13,7 @@ import hashlib
 import os
 import shlex
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from orchestrator.catalog.trust import (
     provenance,
     read_lock,
 )
-from orchestrator.documents.skill_files import UNREADABLE, file_digests, folder_files, version_of
+from orchestrator.documents.skill_files import UNREADABLE, file_digests, folder_entries, version_of
 from orchestrator.errors import Denied, UsageError
 from orchestrator.memory import files
 
@@ -216,7 +217,8 @@ def _kept(workspace: Workspace, digest: str) -> Path:
 def _stamp(folder: Path) -> Stamp:
     """What changes when a file of a skill does: a time of change (ctime) can't be set back."""
     found = []
-    for path in folder_files(folder):
-        facts = path.lstat()
-        found.append((str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
-    return tuple(found)
+    for entry in folder_entries(folder):
+        with suppress(FileNotFoundError):  # it went away meanwhile
+            facts = entry.stat(follow_symlinks=False)
+            found.append((entry.path, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
+    return tuple(sorted(found))
