@@ -71,7 +71,10 @@ class Learning:
         self.news: list[str] = []  # what was learned, a sentence each
 
     def programs(self, task: Task) -> Mapping[str, learned.Program]:
-        """The learned programs of a workflow that may be tried; of a run that goes on, as they were when it began."""
+        """The learned programs of a workflow that may be tried; of a run that goes on, as they were when it began.
+
+        One that names a skill which is not trusted any more would end the run, where another way may do without it.
+        """
         if (step := task.server.call.tape.next("chosen")) is not None:
             told = step.event.fields.get("programs", {})
             return {name: program_of(name, text) for name, text in told.items()}
@@ -80,7 +83,9 @@ class Learning:
         workflow = task.workflow.name
         if workflow not in self._programs:
             found, _ = programs_of(self._workspace, workflow)
-            self._programs[workflow] = dict(list(found.items())[:MAX_PROGRAMS])
+            barred = [task.parts.known[name] for name in task.parts.trust.barred]
+            able = [(name, one) for name, one in found.items() if not any(map(one.names, barred))]
+            self._programs[workflow] = dict(able[:MAX_PROGRAMS])
         return self._programs[workflow]
 
     def choose(self, task: Task, names: Sequence[str]) -> Chosen:

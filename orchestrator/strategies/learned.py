@@ -18,7 +18,7 @@ from orchestrator.strategies.distilling import rendering
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.documents.types import StrategyDocument
+    from orchestrator.documents.types import Skill, StrategyDocument
     from orchestrator.workspace import Workspace
 
 PREFIX = "learned:"
@@ -43,6 +43,11 @@ class Program:
     def asks(self) -> bool:
         """Whether its cells name a function that asks a model, so that it needs one."""
         return any(_SUB_CALL.search(cell.source) for cell in self.document.cells)
+
+    def names(self, skill: Skill) -> bool:
+        """Whether its cells name a skill, as `skills.word_count` or `skills["word-count"]`."""
+        name = rf"\bskills\s*(?:\.\s*{re.escape(skill.attribute)}\b|\[\s*['\"]{re.escape(skill.name)}['\"])"
+        return any(re.search(name, cell.source) for cell in self.document.cells)
 
 
 def is_learned(name: str) -> bool:

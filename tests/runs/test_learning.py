@@ -11,6 +11,8 @@ import pytest
 
 from orchestrator import app
 from orchestrator.memory.usage import UsageStore
+from orchestrator.runs.trusting import distrust
+from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from orchestrator.values import RunResult
@@ -428,3 +430,19 @@ def test_a_link_to_nowhere_among_the_programs_is_left_out(place):
     place.solve(cell(COUNTS), head=CHECKED)
     (place.root / "memory/strategies/w/gone.md").symlink_to("/nowhere/gone.md")
     assert place.solve(head=CHECKED).status == "answered"
+
+
+def test_a_program_that_names_a_skill_which_is_not_trusted_any_more_is_not_tried(place):
+    place.write("skills/plus/SKILL.md", "---\nname: plus\ndescription: Arithmetic.\n---\n")
+    place.write("skills/plus/p.py", "def double(n: int) -> int:\n    return 2 * n\n")
+    place.write(
+        "skills/plus/manifest.yaml",
+        "schema: orchestrate.skill/1\nfunctions:\n  double: {entry: {python: 'p.py:double'}, effects: none}\n",
+    )
+    head = "checks: [{name: it is four, expr: answer == 4}]"
+    with_it = {"role": "root", "reply": "```repl\nFINAL(skills.plus.double(n=2))\n```"}
+    without = {"role": "root", "reply": "```repl\nFINAL(2 + 2)\n```"}
+    assert place.solve(with_it, head=head).strategy == "rlm"
+    assert place.solve(without, head=head).strategy.startswith("learned:")
+    distrust(Workspace(place.root), ["plus"])
+    assert place.solve(without, head=head, vouching="none").strategy == "rlm"
