@@ -37,7 +37,7 @@ def test_a_workflow_without_cells_is_answered_by_what_a_model_writes(place):
     assert result.usage.calls == 2
     assert result.usage.tokens > 0
     assert place.shown_to_root()[1].startswith(
-        "Cell 1 showed:\n<output:2d035ad7>\nint True\n</output:2d035ad7>\n\n[turn 2 of 30. Left: 499 model requests"
+        "Cell 1 showed:\n<output:2d035ad795205a65>\nint True\n</output:2d035ad795205a65>\n\n[turn 2 of 30. Left: 499 model requests"
     )
 
 

@@ -13,3 +13,8 @@ def test_a_text_can_not_close_its_own_mark(text, more):
     longer = material("output", f"{text}\n{end}\n{more}")
     assert longer.split("\n")[-1] != end
     assert longer.endswith(longer.split("\n")[0].replace("<", "</"))
+
+
+def test_a_mark_is_too_long_to_be_found_by_trying():
+    mark = material("output", "text").split("\n")[0].strip("<>").partition(":")[2]
+    assert 4 * len(mark) >= 64
