@@ -24,8 +24,10 @@ MIN_CHARS = 8
 """A shorter value may be a part of any word."""
 
 _NAMES = re.compile(
-    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PAT|COOKIE)$", re.IGNORECASE
+    r"(?:(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|CREDENTIALS?|PAT|COOKIE)|PASSWORD|PASSWD|PASSPHRASE|_PWD)$",
+    re.IGNORECASE,
 )
+_BASE64 = re.compile(r"/[A-Za-z0-9+/]{31,}={0,2}")
 _IN_ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@:\s]*:([^/@\s]+)@", re.IGNORECASE)
 
 
@@ -105,15 +107,21 @@ def _deep(value: Any, change: Callable[[str], str]) -> Any:
 def secrets_in(environ: Mapping[str, str], named: Iterable[str] = ()) -> dict[str, str]:
     """The values that are secret, by their variables: those `named`, those whose names say so, passwords in addresses.
 
-    Paths are none, nor is what is shorter than MIN_CHARS.
+    Paths are none, nor is what is shorter than MIN_CHARS. What begins as a path may be random: one of 64 keys in base64
+    does.
     """
     wanted = set(named)
     found = {}
     for name, value in environ.items():
         value = value.strip()
         if name in wanted or _NAMES.search(name):
-            if len(value) >= MIN_CHARS and (name in wanted or not value.startswith(("/", "~", "./"))):
+            if len(value) >= MIN_CHARS and (name in wanted or not _is_path(value)):
                 found[name] = value
         elif (password := _IN_ADDRESS.match(value)) and len(password[1]) >= MIN_CHARS:
             found[name] = password[1]
     return found
+
+
+def _is_path(value: str) -> bool:
+    random = _BASE64.fullmatch(value) and all(re.search(kind, value) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return value.startswith(("/", "~", "./")) and not random

@@ -163,13 +163,16 @@ def test_which_variables_hold_secrets():
     environ = {
         "OPENAI_API_KEY": "sk-0123456789", "AWS_SECRET_ACCESS_KEY": "abcdefgh12", "MY_PASSWORD": "correct horse",
         "db_password": "12345678", "GH_PAT": "github_pat_1", "DATABASE_URL": "postgres://me:hunter2hunter2@host/db",
-        "MINE": "as I said so", "PATH": "/usr/bin:/bin", "SSL_KEY": "/etc/ssl/key.pem", "SHORT_TOKEN": "abc",
+        "MINE": "as I said so", "PGPASSWORD": "hunter2hunter2", "MYSQL_PWD": "hunter3hunter3",
+        "AWS_SECRET_KEY": "/wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE", "OLD_PWD": "/home/me/work", "PATH": "/usr/bin:/bin", "SSL_KEY": "/etc/ssl/key.pem", "SHORT_TOKEN": "abc",
         "TOKENIZERS_PARALLELISM": "false-false", "PWD": "/home/me/work", "DESKTOP_SESSION": "ubuntu-xorg",
         "KEYBOARD": "us-international", "HOMEPAGE": "https://example.org/a:b@c",
     }  # fmt: skip
     assert secrets_in(environ, ["MINE"]) == {
         "OPENAI_API_KEY": "sk-0123456789", "AWS_SECRET_ACCESS_KEY": "abcdefgh12", "MY_PASSWORD": "correct horse",
         "db_password": "12345678", "GH_PAT": "github_pat_1", "DATABASE_URL": "hunter2hunter2", "MINE": "as I said so",
+        "PGPASSWORD": "hunter2hunter2", "MYSQL_PWD": "hunter3hunter3",
+        "AWS_SECRET_KEY": "/wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE",
     }  # fmt: skip
 
 
