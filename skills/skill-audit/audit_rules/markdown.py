@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audit_rules import commands, prose, python_code
 from audit_rules.finding import Finding, Severity, bounded, excerpt, lowered
@@ -21,9 +21,11 @@ _SHELL_TAGS = frozenset({
     "bash", "sh", "shell", "zsh", "console", "terminal", "shellsession", "shell-session", "powershell", "ps1",
     "pwsh", "cmd", "bat", "text", "",
 })  # fmt: skip
-_WARNING = re.compile(
+_FORBIDS = re.compile(
     r"(?i)\b(?:never|don'?t|do\s+not|avoid|refuse\s+to|must\s+not|reject)\s+(?:ever\s+|blindly\s+)?(?:run|us|execut|pip|past|trust|install|allow|download)\w*"
-    r"|\b(?:malicious|dangerous|suspicious|red\s+flags?|unsafe|insecure|exfiltrat\w*|attack(?:er|s)?|anti-?patterns?|vulnerab\w+|compromis\w+)\b|[❌🚫⛔]"
+)
+_WARNING = re.compile(
+    rf"{_FORBIDS.pattern}|\b(?:malicious|dangerous|suspicious|red\s+flags?|unsafe|insecure|exfiltrat\w*|attack(?:er|s)?|anti-?patterns?|vulnerab\w+|compromis\w+)\b|[❌🚫⛔]"
 )
 _ORDERS = re.compile(
     r"(?i)\b(?:ignore|disregard|forget)\s+(?:all\s+|any\s+)?(?:of\s+)?(?:your\s+|the\s+|previous\s+|prior\s+|earlier\s+)+(?:instructions|rules|prompts?|guidelines)"
@@ -98,9 +100,11 @@ def markdown_findings(file: TextFile, first_line: int = 1) -> Iterator[Finding]:
 
 
 def _asked(name: str, lines: list[str], number: int, heading: str, before: list[str]) -> Iterator[Finding]:
-    """What a paragraph asks its reader to do; one that warns of it asks for nothing."""
-    if not _warns(heading, *before[:1], *lines):
-        yield from prose.prose_findings(name, "\n".join(lines), number)
+    """What a paragraph asks its reader to do; less where it warns. Not nothing: `this is not malicious` warns too."""
+    around = (heading, *before[:1], *lines)
+    n_steps = 2 if any(map(_FORBIDS.search, around)) else 1 if _warns(*around) else 0
+    for found in prose.prose_findings(name, "\n".join(lines), number):
+        yield replace(found, severity=lowered(found.severity, n_steps))
 
 
 def _warns(*texts: str) -> bool:
