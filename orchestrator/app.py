@@ -212,10 +212,15 @@ def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
 
     place = existing_workspace(workspace)
     folder = find_run(place, run)
-    if end_of_run(folder) is None:
+    end = end_of_run(folder)
+    if end is None:
         raise UsageError(
             f"run `{folder.name}` has not ended yet, so there is nothing to compare with",
             hint=f"`orchestrate resume {folder.name}` goes on with it",
+        )
+    if end.get("status") == "denied" and not end.get("attempts"):
+        raise UsageError(
+            f"run `{folder.name}` never began: there is nothing to compare with", hint="run the workflow anew"
         )
     record = read_record(folder, Backends(place).secrets)
     return replace(_planned_again(record, place, folder.name), rehearses=True)

@@ -79,3 +79,11 @@ def test_the_list_says_which_skills_are_trusted(orchestrate, workspace):
     found = {one["name"]: one["trust"] for one in json.loads(orchestrate("skills", "--json").stdout)}
     assert found["adder"] == "changed"
     assert "changed" in next(line for line in orchestrate("skills").stdout.splitlines() if "adder" in line)
+
+
+def test_a_run_that_was_denied_before_it_began_is_not_replayed(orchestrate, workspace, workflow):
+    change(workspace)
+    assert orchestrate(str(workflow(CELL, skills=["adder"]))).returncode == 5
+    done = orchestrate("replay", "latest")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "never began" in done.stderr
