@@ -102,7 +102,9 @@ def read_lock(workspace: Workspace) -> dict[str, Trusted]:
     try:
         whole = json.loads(text)
     except json.JSONDecodeError as error:
-        raise _damaged(workspace.lock, error.lineno, f"no JSON: {error.msg}") from error
+        is_conflict = "\n<<<<<<< " in f"\n{text}"
+        said = "two versions were merged and not settled" if is_conflict else f"no JSON: {error.msg}"
+        raise _damaged(workspace.lock, error.lineno, said) from error
     except RecursionError as error:
         raise _damaged(workspace.lock, 0, "nested too deep") from error
     if not isinstance(whole, dict) or not isinstance(whole.get("skills"), dict):
@@ -110,7 +112,7 @@ def read_lock(workspace: Workspace) -> dict[str, Trusted]:
     if whole.get("version") != VERSION:
         said = f"has the version {whole.get('version')!r:.40}; this program reads {VERSION}"
         raise _damaged(
-            workspace.lock, 1, said, "update the program, or the lock with `orchestrate skills trust`"
+            workspace.lock, 1, said, "update the program, or delete the lock and trust the skills again"
         )
     return {name: _entry(workspace.lock, name, one) for name, one in whole["skills"].items()}
 

@@ -7,7 +7,8 @@ was: values where there were values, marks where a model was shown marks or wrot
 names: a secret may be a common word, and a call is known again by its name.
 
 Covered: the value as it is, and as JSON writes it. Not covered: a value that was changed (encoded, cut, turned round),
-a number, and what a run is asked to send or print: prompts to models, requests of skills, the answer on stdout.
+a number, and what a run is asked to send or print: prompts to models, requests of skills, the answer on stdout (of a
+detached run: in `output.txt`).
 """
 
 from __future__ import annotations

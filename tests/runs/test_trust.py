@@ -386,3 +386,12 @@ def test_what_was_changed_after_it_was_looked_at_is_not_trusted(place):
     with pytest.raises(Denied):
         place.execute(planned)
     assert not workspace(place).lock.exists()
+
+
+def test_a_lock_with_a_conflict_of_a_merge_says_so(place):
+    trust(workspace(place), [skill(place)], "person")
+    lock = workspace(place).lock
+    lines = lock.read_text().splitlines()
+    lock.write_text("\n".join([*lines[:2], "<<<<<<< HEAD", *lines[2:]]))
+    with pytest.raises(DocumentError, match=r"skills\.lock:3: two versions were merged and not settled"):
+        asked(place)
