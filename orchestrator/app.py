@@ -268,13 +268,13 @@ def _changes(header: Mapping[str, Any], planned: Plan) -> Iterator[Problem]:
         changed = True
     if changed:
         said = "the file was changed since the run began: the run goes on as it began"
-        yield Problem(str(path), 0, said, severity="warning")
+        yield _said(path, said)
     for skill in planned.skills:
         if header["skills"].get(skill.name, skill.version) != skill.version:
             said = (
                 "the skill was changed since the run began: calls that are not made yet use it as it is now"
             )
-            yield Problem(str(skill.folder), 0, said, severity="warning")
+            yield _said(skill.folder, said)
 
 
 def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run: str) -> Plan:
@@ -332,10 +332,10 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
             *workflow.warnings,
             *problems,
             *(_unmatched(workflow, inputs, workspace) if not missing else ()),
-            *(Problem(str(workflow.path), 0, said, severity="warning") for said in broken),
+            *(_said(workflow.path, said) for said in broken),
             *_left_out(workflow, trust.barred),
             *reach.warnings,
-            *_said(environment),
+            *([_said("environment", environment.said)] if environment.said else ()),
             *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),
     )
@@ -352,16 +352,15 @@ def _environment(asked: str | None, reach: Backends) -> Chosen:
     return Chosen(asked) if asked else choose(USUAL, why_unusable(), STRONGER, tried_here)
 
 
-def _said(environment: Chosen) -> Iterator[Problem]:
-    if environment.said:
-        yield Problem("environment", 0, environment.said, severity="warning")
+def _said(where: Path | str, message: str, hint: str = "") -> Problem:
+    return Problem(str(where), 0, message, hint, "warning")
 
 
 def _unmatched(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace) -> Iterator[Problem]:
     """Patterns of the context that these inputs leave without a file."""
     for pattern in workflow.context:
         if unmatched(pattern, inputs, workspace):
-            yield Problem(str(workflow.path), 0, f"`context: {pattern}` fits no file", severity="warning")
+            yield _said(workflow.path, f"`context: {pattern}` fits no file")
 
 
 def _left_out(workflow: Workflow, barred: Sequence[str]) -> Iterator[Problem]:
@@ -371,7 +370,7 @@ def _left_out(workflow: Workflow, barred: Sequence[str]) -> Iterator[Problem]:
         more = f" and {len(barred) - 5} more" if len(barred) > 5 else ""
         said = f"left out, since they are not trusted: {names}{more}"
         hint = "`orchestrate skills trust NAME` after a look at them"
-        yield Problem(str(workflow.path), 0, said, hint, "warning")
+        yield _said(workflow.path, said, hint)
 
 
 def run_id(now: datetime) -> str:
@@ -426,13 +425,7 @@ def try_examples(workspace: Workspace, name: str, environment: str | None = None
     from orchestrator.runs.examples import run_examples
 
     catalog = open_catalog(workspace)
-    skill = catalog.get(name)
-    if skill is None:
-        close = catalog.closest(name)
-        raise UsageError(
-            f"no skill named `{name}` ({len(catalog.skills)} known)",
-            hint=f"did you mean `{close}`?" if close else "`orchestrate skills` lists them",
-        )
+    skill = catalog.named(name)
     reach = Backends(workspace)
     factory = environment_factory(_environment(environment, reach).name, reach.environments)
     lock = read_lock(workspace)

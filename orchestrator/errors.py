@@ -41,6 +41,11 @@ class OrchestratorError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def whole(self) -> str:
+        """The message, and the hint on a line of its own."""
+        return f"{self}\nhint: {self.hint}" if self.hint else str(self)
+
 
 class UserError(OrchestratorError):
     """Something the user wrote, typed or pointed at."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -30,6 +32,21 @@ class Catalog:
     def get(self, name: str) -> Skill | None:
         """The skill with exactly this name."""
         return next((skill for skill in self.skills if skill.name == name), None)
+
+    def named(self, name: str) -> Skill:
+        """The skill with exactly this name. Raises UsageError, with the closest one."""
+        skill = self.get(name)
+        if skill is None:
+            raise self.unknown(name)
+        return skill
+
+    def unknown(self, name: str) -> UsageError:
+        """What to tell of a name, or a pattern, that fits no skill."""
+        close = self.closest(name)
+        return UsageError(
+            f"no skill named `{name}` ({len(self.skills)} known)",
+            hint=f"did you mean `{close}`? " * bool(close) + "`orchestrate skills` lists them",
+        )
 
     def select(self, patterns: Iterable[str] | None) -> tuple[tuple[Skill, ...], list[str]]:
         """The skills that some pattern names, in the catalog's order, and the patterns that name none.

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.documents.skill_files import UNREADABLE, file_digests
@@ -29,7 +31,6 @@ from orchestrator.workspace import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from orchestrator.documents.types import Skill
     from orchestrator.workspace import Workspace
@@ -125,9 +126,12 @@ def lock_text(entries: Mapping[str, Trusted]) -> str:
 
 def is_bundled(skill: Skill) -> bool:
     """Whether a skill comes with the package."""
-    return skill.source == "bundled" or skill.folder.resolve().is_relative_to(
-        (bundled() / "skills").resolve()
-    )
+    return skill.source == "bundled" or skill.folder.resolve().is_relative_to(_bundled_skills())
+
+
+@cache
+def _bundled_skills() -> Path:
+    return (bundled() / "skills").resolve()
 
 
 def judged(skill: Skill, entry: Trusted | None) -> Distrust | None:

@@ -26,7 +26,7 @@ def tried(environment: Environment) -> str:
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, _tried(environment)).result()
     except EnvironmentUnavailable as error:
-        return f"{error}\nhint: {error.hint}" if error.hint else str(error)
+        return error.whole
     except (WorkerLost, TimeoutError) as error:
         return f"the worker of a trial was lost: {error}"
 

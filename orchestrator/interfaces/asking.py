@@ -6,10 +6,9 @@ import asyncio
 import json
 import os
 import sys
-import termios
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.interfaces.terminal import clean, put, say, somebody_is_there
 from orchestrator.runs.desk import UNSAID
 from orchestrator.runs.inputs import read_json
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def asker(view: View) -> Callable[[Need], Awaitable[Any]] | None:
     """What puts needs to the person at the terminal, one at a time; None where nobody is there."""
-    if not (is_terminal(sys.stderr) and sys.stdin.isatty()):
+    if not somebody_is_there():
         return None
     one_at_a_time = asyncio.Lock()
 
@@ -80,10 +79,7 @@ async def _settled() -> Any:
 
 async def _typed(question: str) -> str | None:
     """A line that is typed after this question was seen: what was typed before is no answer to it. None at the end of input."""
-    sys.stderr.flush()
-    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-    sys.stderr.write(question)
-    sys.stderr.flush()
+    put(question)
     line = await _typed_line()
     return line.strip() if line else None
 

@@ -40,7 +40,7 @@ def audit_named(names: Sequence[str], catalog: Catalog, workspace: Workspace, *,
         say(
             f"{plural(len(found), 'skill')} looked at: {listed}. No finding is no proof that a skill is safe."
         )
-    return 1 if any(one.problem or one.counts()["high"] for one in found) else 0
+    return 1 if any(one.is_bad for one in found) else 0
 
 
 def told(one: Audited, width: int) -> Iterator[str]:
@@ -70,12 +70,7 @@ def _meant(name: str, catalog: Catalog) -> list[Skill]:
         raise UsageError(
             f"no SKILL.md in `{clean(name)}` or below it", hint="name a folder with a skill in it"
         )
-    close = catalog.closest(name)
-    hint = f"did you mean `{close}`? " if close else ""
-    raise UsageError(
-        f"no skill named `{name}` ({len(catalog.skills)} known)",
-        hint=f"{hint}`orchestrate skills` lists them",
-    )
+    raise catalog.unknown(name)
 
 
 def _object(one: Audited) -> dict[str, Any]:

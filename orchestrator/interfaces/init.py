@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.catalog.discover import load_skills
+from orchestrator.documents.skill import load_skill
 from orchestrator.documents.skill_files import file_digests
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import clean, show
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _trust_own(workspace: Workspace) -> None:
     """Put the skill that was just made on the lock, where it is as we make it: somebody may have put another there."""
-    name = SKILL.rpartition("/")[2]
-    skill = next((one for one in load_skills(workspace.skills) if one.name == name), None)
-    if skill is not None and file_digests(skill.folder) == file_digests(TEMPLATE / SKILL):
+    folder = workspace.root / SKILL
+    if file_digests(folder) == file_digests(TEMPLATE / SKILL):
+        skill = load_skill(folder / "SKILL.md", "workspace")
         trust(workspace, [skill], "person")
-        show(f"trusts `{name}`, see skills.lock")
+        show(f"trusts `{skill.name}`, see skills.lock")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:

@@ -253,6 +253,6 @@ def _tool_errors() -> Iterator[None]:
     try:
         yield
     except OrchestratorError as error:
-        raise ToolError(f"{error}" + (f"\nhint: {error.hint}" if error.hint else "")) from None
+        raise ToolError(error.whole) from None
     except OSError as error:
         raise ToolError(f"the system refused: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from orchestrator.interfaces.asking import asked_inputs
 from orchestrator.interfaces.given import read_object
 from orchestrator.interfaces.outcome import print_answer, say_warnings
 from orchestrator.interfaces.running import run_planned
-from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.interfaces.terminal import clean, say, somebody_is_there
 from orchestrator.interfaces.trusting import asked_trust
 from orchestrator.runs.inputs import read_typed
 from orchestrator.runs.resuming import missing_needs
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             say(clean(planned.message))
         print_answer(planned, as_object=args.json)
         return planned.exit_code
-    if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():
+    if planned.missing and somebody_is_there():
         planned = plan_resume(replace(request, answers={**request.answers, **_asked(planned)}))
         assert not isinstance(planned, RunResult)
     if asked_trust(planned):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +15,7 @@ from orchestrator.interfaces.asking import asked_inputs
 from orchestrator.interfaces.given import read_object
 from orchestrator.interfaces.outcome import print_plan, say_warnings
 from orchestrator.interfaces.running import run_planned
-from orchestrator.interfaces.terminal import clean, is_terminal, say
+from orchestrator.interfaces.terminal import clean, say, somebody_is_there
 from orchestrator.interfaces.trusting import asked_trust
 from orchestrator.runs.trusting import denied
 from orchestrator.workspace import expanded_path
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         if planned.distrusted:
             raise denied(planned.distrusted)
         return 0
-    if planned.missing and is_terminal(sys.stderr) and sys.stdin.isatty():
+    if planned.missing and somebody_is_there():
         typed = {**request.typed, **asked_inputs(planned)}
         planned = plan(replace(request, typed=typed))
     if args.detach and not planned.distrusted:

@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list" and not args.names:
         return _list(catalog, workspace, as_object=args.json)
     if args.action == "show" and args.names:
-        return _show([_known(catalog, name) for name in args.names], as_object=args.json)
+        return _show([catalog.named(name) for name in args.names], as_object=args.json)
     if args.action == "test":
-        named = [_known(catalog, name) for name in args.names]
+        named = [catalog.named(name) for name in args.names]
         return _test(
             named or [skill for skill in catalog.skills if skill.examples], workspace, as_object=args.json
         )
@@ -47,18 +47,6 @@ def run(args: argparse.Namespace) -> int:
         what = "takes no names" if args.action == "list" else "needs the name of a skill"
         raise UsageError(f"`orchestrate skills {args.action}` {what}", hint="`orchestrate skills` lists them")
     raise UsageError(f"`orchestrate skills` has no `{args.action}`", hint=f"it has: {', '.join(ACTIONS)}")
-
-
-def _known(catalog: Catalog, name: str) -> Skill:
-    skill = catalog.get(name)
-    if skill is None:
-        close = catalog.closest(name)
-        hint = f"did you mean `{close}`? " if close else ""
-        raise UsageError(
-            f"no skill named `{name}` ({len(catalog.skills)} known)",
-            hint=f"{hint}`orchestrate skills` lists them",
-        )
-    return skill
 
 
 def _list(catalog: Catalog, workspace: Workspace, *, as_object: bool) -> int:

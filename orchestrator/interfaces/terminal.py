@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import termios
 import unicodedata
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -52,6 +53,19 @@ def columns(stream: TextIO | None = None) -> int:
         return max(40, os.get_terminal_size((stream or sys.stderr).fileno()).columns)
     except (OSError, ValueError):
         return max(40, shutil.get_terminal_size((80, 24)).columns)
+
+
+def somebody_is_there() -> bool:
+    """Whether a person sees what we ask and can type an answer."""
+    return is_terminal(sys.stderr) and sys.stdin.isatty()
+
+
+def put(question: str) -> None:
+    """Show a question. What was typed before it was seen is no answer to it, and is thrown away."""
+    sys.stderr.flush()
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    sys.stderr.write(question)
+    sys.stderr.flush()
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import termios
 from typing import TYPE_CHECKING
 
 from orchestrator.app import audit_skills, open_catalog
 from orchestrator.catalog.trust import Distrust, asked_permissions, is_bundled, judged, read_lock
-from orchestrator.errors import Denied, UsageError
+from orchestrator.errors import Denied
 from orchestrator.interfaces.auditing import told
-from orchestrator.interfaces.terminal import clean, columns, is_terminal, plural, say, show
+from orchestrator.interfaces.terminal import clean, columns, plural, put, say, show, somebody_is_there
 from orchestrator.runs.resuming import within_a_run
 from orchestrator.runs.trusting import diff, distrust, trust
 
@@ -32,27 +31,20 @@ def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace
         return _revoke(args.names, workspace)
     skills, unknown = catalog.select(args.names)
     if unknown:
-        close = catalog.closest(unknown[0])
-        hint = f"did you mean `{close}`? " if close else ""
-        raise UsageError(
-            f"no skill named `{unknown[0]}` ({len(catalog.skills)} known)",
-            hint=f"{hint}`orchestrate skills` lists them",
-        )
+        raise catalog.unknown(unknown[0])
     lock = read_lock(workspace)
-    wanted, n_left = [], 0
+    asked, wanted, n_left = [], [], 0
     for skill in skills:
-        found = judged(skill, lock.get(skill.name))
-        if found is None:
+        if found := judged(skill, lock.get(skill.name)):
+            asked.append(found)
+        else:
             why = "comes with the package" if is_bundled(skill) else "is trusted as it is"
             say(f"`{clean(skill.name)}` {why}")
-            continue
-        for line in _told(found, workspace):
-            say(clean(line))
-        is_bad = _say_findings(workspace, skill)
-        if args.yes or _wanted(skill, is_bad=is_bad):
-            wanted.append(skill)
+    for found, is_bad in _shown(asked, workspace):
+        if args.yes or _wanted(found.skill, is_bad=is_bad):
+            wanted.append(found.skill)
         else:
-            say(f"`{clean(skill.name)}` is left as it was")
+            say(f"`{clean(found.skill.name)}` is left as it was")
             n_left += 1
     for entry in trust(workspace, wanted, "person"):
         files = plural(len(entry.files), "file")
@@ -65,7 +57,7 @@ def asked_trust(planned: Plan) -> bool:
 
     Asked about are those that stop the run, and of those that it does without, the workspace's own.
     """
-    if not _somebody_is_there() or within_a_run():
+    if not somebody_is_there() or within_a_run():
         return False
     own = planned.workspace.skills
     barred = [
@@ -74,10 +66,7 @@ def asked_trust(planned: Plan) -> bool:
         if skill.name in planned.barred and skill.folder.is_relative_to(own)
     ]
     agreed: list[Skill] = []
-    for found in (*planned.distrusted, *barred):
-        for line in _told(found, planned.workspace):
-            say(clean(line))
-        _say_findings(planned.workspace, found.skill)
+    for found, _ in _shown([*planned.distrusted, *barred], planned.workspace):
         if _agrees(f"trust `{found.skill.name}` from now on? [y/N] "):
             agreed.append(found.skill)
         elif found in planned.distrusted:
@@ -86,17 +75,20 @@ def asked_trust(planned: Plan) -> bool:
     return bool(agreed)
 
 
-def _say_findings(workspace: Workspace, skill: Skill) -> bool:
-    """Say what the audit finds; whether something of it is `high`."""
-    (audited,) = audit_skills(workspace, [skill])
-    for line in told(audited, columns(sys.stderr)):
-        say(line)
-    return bool(audited.problem or audited.counts()["high"])
+def _shown(asked: Sequence[Distrust], workspace: Workspace) -> Iterator[tuple[Distrust, bool]]:
+    """Say of each in turn what it is and what the audit finds; whether something of that is `high`."""
+    audits = audit_skills(workspace, [found.skill for found in asked])
+    for found, audited in zip(asked, audits, strict=True):
+        for line in _told(found, workspace):
+            say(clean(line))
+        for line in told(audited, columns(sys.stderr)):
+            say(line)
+        yield found, audited.is_bad
 
 
 def _wanted(skill: Skill, *, is_bad: bool) -> bool:
     """Whether somebody wants the skill trusted: who is asked says so, who can't be asked by naming it, unless it looks bad."""
-    if _somebody_is_there():
+    if somebody_is_there():
         return _agrees(f"trust `{skill.name}`? [y/N] ")
     if is_bad:
         say("hint: read what is `high` in it; `--yes` trusts it all the same")
@@ -133,14 +125,7 @@ def _told(found: Distrust, workspace: Workspace) -> Iterator[str]:
         yield from (f"  {line}" for line in diff(workspace, skill, found.changes))
 
 
-def _somebody_is_there() -> bool:
-    return is_terminal(sys.stderr) and sys.stdin.isatty()
-
-
 def _agrees(question: str) -> bool:
-    """Whether the person at the terminal says yes, to a question that they saw before they typed."""
-    sys.stderr.flush()
-    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-    sys.stderr.write(clean(question))
-    sys.stderr.flush()
+    """Whether the person at the terminal says yes."""
+    put(clean(question))
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import glob
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog.chains import chains
-from orchestrator.documents.types import Workflow
 from orchestrator.errors import CallError
-from orchestrator.runs.call import Call
-from orchestrator.runs.calls import Server
-from orchestrator.runs.engine import Engine
-from orchestrator.runs.opening import open_parts
-from orchestrator.runs.plan import Plan
-from orchestrator.values import Limits, Permissions
-from orchestrator.workspace import Workspace
+from orchestrator.runs.alone import Alone, opened
+from orchestrator.values import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.documents.types import Skill
     from orchestrator.environments.environment import Environment
+    from orchestrator.runs.alone import Caller
     from orchestrator.runs.models import Reach
-    from orchestrator.runs.parts import Parts
 
 AUDITOR = "skill-audit"
 SEVERITIES = ("high", "medium", "low", "info")
@@ -52,6 +45,11 @@ class Audited:
     findings: tuple[AuditFinding, ...] = ()
     problem: str = ""
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody has to read something before it is used, or could not look at it."""
+        return bool(self.problem) or any(one.severity == "high" for one in self.findings)
+
     def counts(self) -> dict[str, int]:
         """How many findings there are of each severity."""
         return {severity: sum(one.severity == severity for one in self.findings) for severity in SEVERITIES}
@@ -66,10 +64,9 @@ async def audit(
 ) -> list[Audited]:
     """One result for each skill, in order. Nothing of a skill is run or imported, and nothing is recorded."""
     chained = {one.skill: one for one in chains(skills, known)}
-    with tempfile.TemporaryDirectory(prefix="orchestrate-audit-") as folder:
-        plan = _plan(auditor, skills, Workspace(Path(folder).resolve()), reach)
-        async with open_parts(plan, environment) as parts:
-            found = [await _one(parts, auditor, skill) for skill in skills]
+    reads = tuple(glob.escape(str(skill.folder.resolve())) for skill in skills)
+    async with opened(Alone(auditor, Permissions(read=reads), reach), environment) as call:
+        found = [await _one(call, skill) for skill in skills]
     return [
         replace(one, findings=tuple(_ordered([*one.findings, _of_chain(str(chained[one.skill]))])))
         if one.skill in chained
@@ -78,16 +75,9 @@ async def audit(
     ]
 
 
-async def _one(parts: Parts, auditor: Skill, skill: Skill) -> Audited:
-    server = Server(parts, Call("0", "root", "audit"), parts.allowed, parts.rights, Engine(parts, {}).solve)
-    request = {
-        "skill": auditor.name,
-        "function": "audit",
-        "args": [],
-        "kwargs": {"folder": str(skill.folder)},
-    }
+async def _one(call: Caller, skill: Skill) -> Audited:
     try:
-        value = await server("skill", request)
+        value = await call("audit", {"folder": str(skill.folder)})
     except CallError as error:
         return Audited(skill.name, skill.folder, problem=str(error))
     return Audited(skill.name, skill.folder, tuple(_findings(value)))
@@ -107,17 +97,3 @@ def _of_chain(why: str) -> AuditFinding:
 
 def _ordered(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
     return sorted(findings, key=lambda one: SEVERITIES.index(one.severity))
-
-
-def _plan(auditor: Skill, skills: Sequence[Skill], workspace: Workspace, reach: Reach) -> Plan:
-    workflow = Workflow(
-        name="audit",
-        description="",
-        path=auditor.folder / "manifest.yaml",
-        body="",
-        cells=(),
-        inputs={"type": "object"},
-        version=auditor.version,
-        permissions=Permissions(read=tuple(glob.escape(str(skill.folder.resolve())) for skill in skills)),
-    )
-    return Plan("audit", workflow, workspace, {}, (auditor,), (auditor,), Limits(seconds=None), "", (), reach)

@@ -301,16 +301,14 @@ class Engine:
             case BudgetExhausted():
                 return self._result("budget", str(error), error.exit_code)
             case Denied():
-                hint = f"\nhint: {error.hint}" if error.hint else ""
-                return self._result("denied", f"{error}{hint}", error.exit_code)
+                return self._result("denied", error.whole, error.exit_code)
             case OSError():
                 where = f": `{error.filename}`" if error.filename else ""
                 message = f"{error.strerror or error}{where}"
                 return self._result("error", message, WorkspaceError.exit_code)
             case _:
                 code = error.exit_code if isinstance(error, (WorldError, WorkspaceError)) else 2
-                hint = f"\nhint: {error.hint}" if error.hint else ""
-                return self._result("error", f"{error}{hint}", code)
+                return self._result("error", error.whole, code)
 
     def _result(self, status: Status, message: str, exit_code: int) -> RunResult:
         best = next((one for one in reversed(self._tried) if one.answered), None)
@@ -359,9 +357,7 @@ class Engine:
             self._parts.journal.append("run_finished", root.id, **results.finished_fields(result))
             self._parts.journal.sync()
         except WorkspaceError as error:
-            return replace(
-                result, status="error", message=f"{error}\nhint: {error.hint}", exit_code=error.exit_code
-            )
+            return replace(result, status="error", message=error.whole, exit_code=error.exit_code)
         return result
 
 

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.documents.types import Workflow
 from orchestrator.errors import CallError, Denied, UsageError
-from orchestrator.runs.call import Call
-from orchestrator.runs.calls import Server
-from orchestrator.runs.engine import Engine
-from orchestrator.runs.opening import open_parts
-from orchestrator.runs.plan import Plan
-from orchestrator.values import Limits
-from orchestrator.workspace import Workspace
+from orchestrator.runs.alone import Alone, opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +15,9 @@ if TYPE_CHECKING:
     from orchestrator.catalog.trust import Trusted
     from orchestrator.documents.types import Example, Skill
     from orchestrator.environments.environment import Environment
+    from orchestrator.runs.alone import Caller
     from orchestrator.runs.models import Reach
-    from orchestrator.runs.parts import ModelNames, Parts
+    from orchestrator.runs.parts import ModelNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +41,22 @@ async def run_examples(
     """One result for each example of the skill, in order.
 
     They run in the skill's folder with what its manifest asks for, and leave no record: a test proves nothing about
-    use. Whoever tests a skill wants its code run, trusted or not; the skills that it calls have to be. Raises UsageError when there is nothing to run.
+    use. Raises UsageError when there is nothing to run.
     """
     if not skill.examples:
         raise UsageError(
             f"`{skill.name}` has no examples to run",
             hint=f"add `examples: [{{input: ..., output: ...}}]` to `{skill.folder / 'manifest.yaml'}`",
         )
-    with tempfile.TemporaryDirectory(prefix="orchestrate-test-") as folder:
-        plan = _plan(skill, known, Workspace(Path(folder).resolve()), reach)
-        plan = replace(plan, models=models, lock=lock, trusts=(skill,))
-        async with open_parts(plan, environment, cwd=skill.folder) as parts:
-            return [await _one(parts, skill, example) for example in skill.examples]
+    alone = Alone(skill, skill.permissions, reach, known, models, lock, cwd=skill.folder)
+    async with opened(alone, environment) as call:
+        return [await _one(call, skill, example) for example in skill.examples]
 
 
-async def _one(parts: Parts, skill: Skill, example: Example) -> ExampleResult:
+async def _one(call: Caller, skill: Skill, example: Example) -> ExampleResult:
     name = example.function or skill.default or next(iter(skill.functions), "")
-    server = Server(
-        parts, Call("0", "root", "examples"), parts.allowed, parts.rights, Engine(parts, {}).solve
-    )
-    request = {"skill": skill.name, "function": name, "args": [], "kwargs": dict(example.input)}
     try:
-        value = await server("skill", request)
+        value = await call(name, example.input)
     except (CallError, Denied) as error:
         return ExampleResult(name, example.input, False, str(error))
     if example.output is not None and not _fits(example.output, value):
@@ -88,17 +74,3 @@ def _fits(expected: Any, value: Any) -> bool:
     if isinstance(expected, list):
         return isinstance(value, list) and len(value) == len(expected) and all(map(_fits, expected, value))
     return bool(expected == value)
-
-
-def _plan(skill: Skill, known: Sequence[Skill], workspace: Workspace, reach: Reach) -> Plan:
-    workflow = Workflow(
-        name=f"test-{skill.name}",
-        description="",
-        path=skill.folder / "manifest.yaml",
-        body="",
-        cells=(),
-        inputs={"type": "object"},
-        version=skill.version,
-        permissions=skill.permissions,
-    )
-    return Plan("test", workflow, workspace, {}, tuple(known), (skill,), Limits(), "", (), reach)

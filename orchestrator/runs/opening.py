@@ -62,16 +62,8 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         _make_folders(plan.workspace, folder, resumes=plan.resumes)
         stack.enter_context(_made(plan))
-        hiding = Hiding(plan.run, os.environ, plan.secrets)
-        journal = stack.enter_context(
-            (Rehearsal if plan.rehearses else Journal)(folder, plan.run, listen, hiding)
-        )
-        scratch = plan.workspace.scratch / plan.run
-        if plan.rehearses:  # beside a run that may be going on, and several at once
-            scratch = (
-                Path(stack.enter_context(TemporaryDirectory(prefix="orchestrate-"))).resolve() / plan.run
-            )
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        journal = stack.enter_context(_journal(plan, listen))
+        scratch = stack.enter_context(_scratch(plan))
         cwd = cwd or plan.workspace.root
         workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
         stack.push_async_callback(workers.close)
@@ -115,7 +107,7 @@ def begun(
     """The result of a run that waits for inputs before anything else: on record, with nothing opened."""
     folder = plan.workspace.runs / plan.run
     _make_folders(plan.workspace, folder, resumes=plan.resumes)
-    with Journal(folder, plan.run, listen, Hiding(plan.run, os.environ, plan.secrets)) as journal:
+    with _journal(plan, listen) as journal:
         if journal.past.header:
             journal.append("resumed", "0", answers=dict(plan.answers))
         else:
@@ -133,15 +125,34 @@ def refused(
 ) -> RunResult:
     """The result of a run that may not begin, since skills that it names are not trusted. One with a record keeps it open."""
     why = denied(plan.distrusted)
-    result = RunResult("denied", None, plan.run, message=f"{why}\nhint: {why.hint}", exit_code=why.exit_code)
+    result = RunResult("denied", None, plan.run, message=why.whole, exit_code=why.exit_code)
     if plan.resumes:
         return result
     folder = plan.workspace.runs / plan.run
     _make_folders(plan.workspace, folder, resumes=False)
-    with Journal(folder, plan.run, listen, Hiding(plan.run, os.environ, plan.secrets)) as journal:
+    with _journal(plan, listen) as journal:
         journal.append("run_started", "0", **header)
         journal.append("run_finished", "0", **finished_fields(result))
     return result
+
+
+def _journal(plan: Plan, listen: Callable[[Event], None] | None) -> Journal:
+    """The run's log, or of a replay what reads it."""
+    folder = plan.workspace.runs / plan.run
+    hiding = Hiding(plan.run, os.environ, plan.secrets)
+    return (Rehearsal if plan.rehearses else Journal)(folder, plan.run, listen, hiding)
+
+
+@contextmanager
+def _scratch(plan: Plan) -> Iterator[Path]:
+    """The folder of the run's scratch, which is gone when this is left."""
+    with ExitStack() as stack:
+        scratch = plan.workspace.scratch / plan.run
+        if plan.rehearses:  # beside a run that may be going on, and several at once
+            folder = stack.enter_context(TemporaryDirectory(prefix="orchestrate-"))
+            scratch = Path(folder).resolve() / plan.run
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        yield scratch
 
 
 def _make_folders(workspace: Workspace, folder: Path, *, resumes: bool) -> None:

@@ -10,6 +10,7 @@ import difflib
 import getpass
 import glob
 import hashlib
+import math
 import os
 import shlex
 import time
@@ -63,11 +64,12 @@ class Trust:
 
     def assure(self, skill: Skill) -> None:
         """Raise Denied unless the skill's files are what was trusted. While none was touched, none is read again."""
-        if is_bundled(skill):
-            return
         before, again_at = self._seen.get(skill.folder, (None, 0.0))
         began = time.monotonic()
         if before is not None and began < again_at:
+            return
+        if is_bundled(skill):
+            self._seen[skill.folder] = (), math.inf
             return
         stamp = _stamp(skill.folder)
         if stamp != before and (found := judged(skill, self._lock.get(skill.name))) is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.memory.matching.terms import terms
 from orchestrator.strategies.distilling.cell_run import parsed
 from orchestrator.strategies.distilling.copied import literals, searched
+from orchestrator.strategies.distilling.syntax import dotted, imported
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -51,17 +52,18 @@ def is_free_text(value: Any) -> bool:
 
 def _acts(cells: Sequence[str]) -> str:
     """What the program does that a proof can't repeat: it writes, or reads the date. A refusal may be caught in it."""
+    aliases: dict[str, str] = {}
     for number, source in enumerate(cells, 1):
-        for node in ast.walk(parsed(source) or ast.Module([], [])):
+        tree = parsed(source) or ast.Module([], [])
+        aliases.update(imported(tree))
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
-            name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node.func, ast.Attribute) else ""
+            name = dotted(node.func, aliases)
             where = f"(cell {number}, line {node.lineno})"
-            if name in _WRITES or (
-                isinstance(node.func, ast.Name) and node.func.id == "open" and _is_write(node)
-            ):
+            if getattr(node.func, "attr", "") in _WRITES or (name in _OPEN and _is_write(node)):
                 return f"it writes files {where}"
-            if _CLOCK.search(ast.unparse(node.func)):
+            if name in _CLOCK:
                 return f"it reads the date or the time {where}"
     return ""
 
@@ -75,9 +77,11 @@ def _is_write(call: ast.Call) -> bool:
 
 
 _WRITES = frozenset({"write_text", "write_bytes", "mkdir", "makedirs", "unlink", "rmtree", "touch"})
-_CLOCK = re.compile(
-    r"(?:^|\.)(?:date\.today|datetime\.(?:now|utcnow|today)|time\.(?:time|time_ns|localtime|gmtime|strftime|ctime))$"
-)
+_OPEN = frozenset({"open", "io.open"})
+_CLOCK = frozenset({
+    "datetime.date.today", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "time.time",
+    "time.time_ns", "time.localtime", "time.gmtime", "time.strftime", "time.ctime", "time.asctime",
+})  # fmt: skip
 
 
 def _ignored(distilled: Distilled, workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
