@@ -42,7 +42,8 @@ class Catalog:
 
     def unknown(self, name: str) -> UsageError:
         """What to tell of a name, or a pattern, that fits no skill."""
-        close = self.closest(name)
+        last = name.rstrip("/").rpartition("/")[2]  # a path ends in its name
+        close = self.closest(last) or self.closest(name)
         return UsageError(
             f"no skill named `{name}` ({len(self.skills)} known)",
             hint=f"did you mean `{close}`? " * bool(close) + "`orchestrate skills` lists them",

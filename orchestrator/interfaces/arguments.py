@@ -6,6 +6,7 @@ This module is loaded by `orchestrate --help`, so it knows the commands' modules
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,7 +14,7 @@ from orchestrator import __version__
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 EXIT_CODES = (
     (0, "answered, and all checks passed"),
@@ -74,29 +75,52 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     implicit = (
         bool(argv) and argv[0] not in command_names(parser) and argv[0] not in ("-h", "--help", "--version")
     )
+    if implicit and argv[0] in _SAID_SHORT and not os.path.exists(argv[0]):
+        raise UsageError(
+            f"`orchestrate` has no command `{argv[0]}`",
+            hint=f"did you mean `orchestrate {_SAID_SHORT[argv[0]]}`?",
+        )
     args, extras = parser.parse_known_args(["run", *argv] if implicit else argv)
     if args.command is None:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
+    if isinstance(getattr(args, "names", None), list) and not any(word.startswith("-") for word in extras):
+        args.names += extras  # argparse takes no more of them once an option came between
+        extras = []
     if extras:
+        close = _close(argv[0], command_names(parser)) if implicit else None
+        if close and not os.path.exists(argv[0]):
+            raise UsageError(f"`orchestrate` has no command `{argv[0]}`", hint=f"did you mean `{close}`?")
         _refuse(subparsers(parser)[args.command], extras)
     args.implicit = implicit
     return args
 
 
-def _refuse(parser: argparse.ArgumentParser, extras: Sequence[str]) -> NoReturn:
-    from difflib import get_close_matches  # only when something was mistyped
+_SAID_SHORT = {name: f"skills {name}" for name in ("audit", "test", "trust")} | dict.fromkeys(
+    ("distrust", "revoke", "untrust"), "skills trust --revoke"
+)
+"""What people type for a command that is a word of another."""
 
-    word = extras[0].partition("=")[0]
+
+def _refuse(parser: argparse.ArgumentParser, extras: Sequence[str]) -> NoReturn:
+    word, equals, _ = extras[0].partition("=")
     is_option = word.startswith("-")
     options = {option.lstrip("-"): option for action in parser._actions for option in action.option_strings}
-    close = get_close_matches(word.lstrip("-"), options, n=1) if is_option else []
+    hint = f"`{parser.prog} --help` shows what it takes"
+    if is_option and (close := _close(word.lstrip("-"), options)):
+        hint = f"did you mean `{options[close]}`?"
+    elif equals and not is_option and "--input" in options.values():
+        hint = f"did you mean `--input {extras[0]}`?"
     raise UsageError(
-        f"`{parser.prog}` has no option `{word}`" if is_option else f"`{word}` is one word too many",
-        hint=f"did you mean `{options[close[0]]}`?"
-        if close
-        else f"`{parser.prog} --help` shows what it takes",
+        f"`{parser.prog}` has no option `{word}`" if is_option else f"`{extras[0]}` is one word too many",
+        hint=hint,
     )
+
+
+def _close(word: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # only when something was mistyped
+
+    return next(iter(get_close_matches(word, list(known), n=1)), None)
 
 
 Commands = argparse._SubParsersAction  # [Parser] at run time argparse has it private

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.app import open_catalog, try_examples
@@ -46,7 +47,14 @@ def run(args: argparse.Namespace) -> int:
     if args.action in ACTIONS:
         what = "takes no names" if args.action == "list" else "needs the name of a skill"
         raise UsageError(f"`orchestrate skills {args.action}` {what}", hint="`orchestrate skills` lists them")
-    raise UsageError(f"`orchestrate skills` has no `{args.action}`", hint=f"it has: {', '.join(ACTIONS)}")
+    raise UsageError(f"`orchestrate skills` has no `{args.action}`", hint=_meant(args.action))
+
+
+def _meant(action: str) -> str:
+    if action in ("distrust", "revoke", "untrust"):
+        return "did you mean `orchestrate skills trust --revoke NAME`?"
+    close = get_close_matches(action, ACTIONS, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"it has: {', '.join(ACTIONS)}"
 
 
 def _list(catalog: Catalog, workspace: Workspace, *, as_object: bool) -> int:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.app import audit_skills, open_catalog
 from orchestrator.catalog.trust import Distrust, asked_permissions, is_bundled, judged, read_lock
 from orchestrator.errors import Denied
 from orchestrator.interfaces.auditing import told
-from orchestrator.interfaces.terminal import clean, columns, plural, put, say, show, somebody_is_there
+from orchestrator.interfaces.terminal import (
+    as_json,
+    clean,
+    columns,
+    plural,
+    put,
+    say,
+    show,
+    somebody_is_there,
+)
 from orchestrator.runs.resuming import within_a_run
 from orchestrator.runs.trusting import diff, distrust, trust
 
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.app import Plan
     from orchestrator.catalog.select import Catalog
+    from orchestrator.catalog.trust import Trusted
     from orchestrator.documents.types import Skill
     from orchestrator.workspace import Workspace
 
@@ -28,12 +38,12 @@ def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace
     if within_a_run():
         raise Denied("trust can't be given from within a run", hint="type it in a terminal of your own")
     if args.revoke:
-        return _revoke(args.names, workspace)
+        return _revoke(args, catalog, workspace)
     skills, unknown = catalog.select(args.names)
     if unknown:
         raise catalog.unknown(unknown[0])
     lock = read_lock(workspace)
-    asked, wanted, n_left = [], [], 0
+    asked, wanted, left = [], [], []
     for skill in skills:
         if found := judged(skill, lock.get(skill.name)):
             asked.append(found)
@@ -45,11 +55,14 @@ def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace
             wanted.append(found.skill)
         else:
             say(f"`{clean(found.skill.name)}` is left as it was")
-            n_left += 1
-    for entry in trust(workspace, wanted, "person"):
+            left.append(found.skill.name)
+    entries = trust(workspace, wanted, "yes" if args.yes else "person")
+    if args.json:
+        show(as_json({"trusted": [_object(entry) for entry in entries], "left": left}))
+    for entry in () if args.json else entries:
         files = plural(len(entry.files), "file")
         show(f"trusted: {clean(entry.path)} ({files}), see {workspace.lock.name}")
-    return Denied.exit_code if n_left else 0
+    return Denied.exit_code if left else 0
 
 
 def asked_trust(planned: Plan) -> bool:
@@ -95,11 +108,20 @@ def _wanted(skill: Skill, *, is_bad: bool) -> bool:
     return not is_bad
 
 
-def _revoke(names: Sequence[str], workspace: Workspace) -> int:
-    gone = distrust(workspace, names)
-    for name in names:
-        show(f"{'no longer trusted' if name in gone else 'was not trusted'}: {clean(name)}")
+def _revoke(args: argparse.Namespace, catalog: Catalog, workspace: Workspace) -> int:
+    gone = distrust(workspace, args.names)
+    if args.json:
+        show(as_json({"revoked": gone, "left": [name for name in args.names if name not in gone]}))
+        return 0 if gone else 1
+    for name in args.names:
+        skill = catalog.get(name)
+        why = "comes with the package" if skill is not None and is_bundled(skill) else "was not trusted"
+        show(f"{'no longer trusted' if name in gone else why}: {clean(name)}")
     return 0 if gone else 1
+
+
+def _object(entry: Trusted) -> dict[str, Any]:
+    return {"path": entry.path, "files": dict(entry.files), "how": entry.how, "at": entry.at}
 
 
 def _told(found: Distrust, workspace: Workspace) -> Iterator[str]:

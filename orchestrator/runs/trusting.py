@@ -137,13 +137,19 @@ def diff(workspace: Workspace, skill: Skill, changes: Iterable[Change]) -> Itera
 
 
 def _file_diff(workspace: Workspace, skill: Skill, change: Change) -> Iterator[str]:
-    was = _text(_kept(workspace, change.was)) if change.was else ""
+    was = _kept_text(workspace, change.was) if change.was else ""
     now = _text(skill.folder / change.path) if change.now else ""
     if was is None or now is None:
         yield f"{change.path}: {change.word} (no text to compare)"
         return
     names = f"trusted/{change.path}", f"now/{change.path}"
     yield from difflib.unified_diff(was.splitlines(), now.splitlines(), *names, lineterm="", n=2)
+
+
+def _kept_text(workspace: Workspace, digest: str) -> str | None:
+    """The text that was trusted, where it was kept and is still what it was."""
+    text = _text(_kept(workspace, digest))
+    return text if text is not None and hashlib.sha256(text.encode()).hexdigest() == digest else None
 
 
 def _text(path: Path) -> str | None:

@@ -87,3 +87,38 @@ def test_a_run_that_was_denied_before_it_began_is_not_replayed(orchestrate, work
     done = orchestrate("replay", "latest")
     assert (done.returncode, done.stdout) == (2, "")
     assert "never began" in done.stderr
+
+
+def test_trust_in_json_says_which_files_are_trusted_and_by_what(orchestrate, workspace):
+    revoked = orchestrate("skills", "trust", "adder", "nobody", "--revoke", "--json")
+    assert json.loads(revoked.stdout) == {"revoked": ["adder"], "left": ["nobody"]}
+    entry = json.loads(orchestrate("skills", "trust", "adder", "--yes", "--json").stdout)["trusted"][0]
+    assert (entry["path"], sorted(entry["files"]), entry["how"]) == (
+        "skills/adder",
+        ["SKILL.md", "code.py", "manifest.yaml"],
+        "yes",
+    )
+
+
+def test_what_is_typed_for_a_command_is_told_the_command(orchestrate, workspace):
+    assert "`orchestrate skills trust`?" in orchestrate("trust", "adder").stderr
+    assert "`orchestrate skills trust --revoke`?" in orchestrate("untrust", "adder").stderr
+    assert "`orchestrate skills trust --revoke NAME`?" in orchestrate("skills", "revoke", "adder").stderr
+    assert "did you mean `adder`?" in orchestrate("skills", "trust", "skills/adder").stderr
+    assert "did you mean `--input name=Ada`?" in orchestrate("greet.md", "name=Ada").stderr
+    assert "did you mean `resume`?" in orchestrate("resum", "latest").stderr
+    assert (
+        "comes with the package: text-split"
+        in orchestrate("skills", "trust", "--revoke", "text-split").stdout
+    )
+
+
+def test_a_kept_text_that_is_not_what_was_trusted_is_not_shown(orchestrate, workspace):
+    orchestrate("skills", "trust", "adder", "--revoke")
+    orchestrate("skills", "trust", "adder")
+    for kept in (workspace / "memory/cache/trusted").iterdir():
+        kept.write_text("forged\n")
+    change(workspace)
+    said = orchestrate("skills", "trust", "adder").stderr
+    assert "forged" not in said
+    assert "code.py: changed (no text to compare)" in said
