@@ -50,8 +50,15 @@ def price_of(name: str) -> Price | None:
     )
 
 
+FORMS = ("litellm", "command", "recorded")
+"""What may stand before a colon, to say how the rest is reached."""
+
+
 def closest(name: str, n: int = 3) -> list[str]:
-    """Names of the table that `name` may have been meant for, the likeliest first."""
+    """What `name` may have been meant for, the likeliest first: our own forms, then names of the table."""
+    form, colon, rest = name.partition(":")
+    if near := difflib.get_close_matches(form, FORMS if colon else ("host",), n=1, cutoff=0.7):
+        return [f"{near[0]}{colon}{rest}"]
     names = re.findall(r'^    "([^"]+)": \{', _table(), re.MULTILINE)
     bare = {one.rpartition("/")[2]: one for one in reversed(names)}
     same = name.rpartition("/")[2]

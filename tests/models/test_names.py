@@ -147,3 +147,11 @@ def test_what_can_be_configured_is_listed():
 def test_an_address_without_a_scheme_is_refused_before_anything_is_sent():
     with pytest.raises(UsageError, match=r"`127\.0\.0\.1:99` is no address"):
         resolve("openai/x", Settings(), {"OPENAI_BASE_URL": "127.0.0.1:99"})
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("hots", "host"), ("comand:claude", "command:claude"), ("recoded:a.yaml", "recorded:a.yaml")],
+)
+def test_a_mistyped_form_of_ours_comes_before_names_of_the_table(typed, meant):
+    assert closest(typed) == [meant]
