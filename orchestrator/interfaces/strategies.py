@@ -12,6 +12,7 @@ from orchestrator.interfaces.terminal import (
     as_json,
     clean,
     columns,
+    duration,
     money,
     one_line,
     plural,
@@ -106,9 +107,9 @@ def _order(workspace: Workspace, workflow: str, experience: Experience) -> list[
 
 def _print(workflow: str, choices: list[Choice], experience: Experience) -> None:
     rows = [_row(choice, experience.row(workflow, choice.strategy)) for choice in choices]
-    header = [workflow, "TRIED", "PASSED", "TOKENS EACH", "COST EACH", "SCORE"]
+    header = [workflow, "TRIED", "PASSED", "TIME EACH", "TOKENS EACH", "COST EACH", "SCORE"]
     width = columns(sys.stdout)
-    for line in table(header, rows, right=[1, 2, 3, 4, 5], width=width):
+    for line in table(header, rows, right=[1, 2, 3, 4, 5, 6], width=width):
         show(line)
     for place, choice in enumerate(choices, 1):
         if choice.why:
@@ -128,6 +129,7 @@ def _row(choice: Choice, row: Row) -> list[str]:
         choice.strategy,
         f"{row.tried:,}",
         f"{row.passed:,}" + (f" (+{row.unverified:,} unverified)" if row.unverified else ""),
+        (duration(row.duration_s / row.tried) if row.tried else "") or "-",
         f"{row.tokens / row.tried:,.0f}" if row.tried else "-",
         money(row.mean_usd) or "-",
         f"{choice.score:.2f}" if choice.score is not None else "-",
