@@ -274,6 +274,15 @@ def _add_record(commands: Commands[Parser]) -> None:
         help="a run id or the start or end of one (the newest)",
     )
     _in_workspace(show)
+    view = _command(commands, "view", "view", "write a page of a run that a browser shows")
+    view.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        help="a run id or the start or end of one (the newest)",
+    )
+    view.add_argument("--out", metavar="FILE", help="where to write it (view.html in the run's folder)")
+    _in_workspace(view, json=False)
     status = _command(commands, "status", "status", "list the runs of a workspace, newest first")
     status.add_argument("run", metavar="RUN", nargs="?", help="one run only")
     _in_workspace(status)

@@ -16,7 +16,7 @@ WRONG = {
     "weekly": "error: `weekly` is neither a command nor a file\nhint: did you mean `workflows/weekly-digest.md`?\n",
     "zzzzzz": (
         "error: `zzzzzz` is neither a command nor a file\n"
-        "hint: the commands are: run, resume, replay, stop, check, skills, suggest, show, status, export, strategies, usage, record, init, doctor, mcp\n"
+        "hint: the commands are: run, resume, replay, stop, check, skills, suggest, show, view, status, export, strategies, usage, record, init, doctor, mcp\n"
     ),
     "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\nhint: did you mean `--json`?\n",
     "digest.md --frobnicate": (
@@ -134,7 +134,7 @@ def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Pa
     assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\nhint: ")
 
 
-@pytest.mark.parametrize("command", ["doctor", "status", "usage", "skills", "show", "suggest adding"])
+@pytest.mark.parametrize("command", ["doctor", "status", "usage", "skills", "show", "suggest adding", "view"])
 def test_workspace_that_is_not_there_has_nothing_to_read(
     command: str, here: Path, orchestrate: Orchestrate
 ) -> None:
