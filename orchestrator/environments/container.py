@@ -44,7 +44,7 @@ LABEL = "orchestrate.owner"
 PASSED_ON = ("HOME", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSH_AUTH_SOCK", "TMPDIR")
 """Variables of ours that a client needs, besides those of its own name."""
 
-OWN_BYTES = 256 << 20  # of memory, for what is no worker's data: the interpreter, pages of files
+OWN_BYTES = 64 << 20  # of memory, for what is no worker's data: the interpreter, pages of files
 N_THREADS = 512
 END_S = 20.0
 

@@ -22,4 +22,7 @@ HOLES: dict[str, frozenset[str]] = {
         "go on as the terminals master", "go on beside its parent", "go on in a program", "go on in an orphan",
         "go on in another group",
     },
+    # An engine counts threads and processes as one, and a worker may have 512 threads.
+    "docker": frozenset({"start processes"}),
+    "podman": frozenset({"start processes"}),
 }  # fmt: skip
