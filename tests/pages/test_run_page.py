@@ -54,7 +54,7 @@ def test_keys_lead_through_the_calls(page_of, tmp_path):
     assert page.locator("#detail h2").inner_text() == "✓ rlm_query"
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowDown")
-    assert page.locator("#detail .path").inner_text() .endswith("0.2")
+    assert page.locator("#detail .path").inner_text().endswith("0.2")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")

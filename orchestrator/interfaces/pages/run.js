@@ -267,6 +267,7 @@
   addEventListener("hashchange", () => { const call = byId.get(decodeURIComponent(location.hash.slice(1))); if (call) choose(call.at_row); });
 
   load(JSON.parse($("data").textContent));
+  performance.mark("drawn");
   const live = document.body.dataset.live;
   if (live) new EventSource(live).addEventListener("run", (event) => load(JSON.parse(event.data)));
 })();
