@@ -316,6 +316,32 @@ def _add_record(commands: Commands[Parser]) -> None:
         commands, "record", "record", "record a host's own use of a skill: a hook's event on stdin"
     )
     _in_workspace(record, json=False)
+    _add_review(commands)
+
+
+def _add_review(commands: Commands[Parser]) -> None:
+    review = _command(
+        commands,
+        "review",
+        "review",
+        "say what has changed in the usage record, and propose what to do about it",
+    )
+    review.add_argument(
+        "action",
+        metavar="apply|rollback",
+        nargs="?",
+        help="make a proposed change, or take it back (neither)",
+    )
+    review.add_argument("id", metavar="ID", nargs="?", help="a proposal's, as the review shows it")
+    review.add_argument(
+        "--since", metavar="7d", help="look at so long, or from a date (since the last review, else 7d)"
+    )
+    review.add_argument(
+        "--heartbeat",
+        action="store_true",
+        help="print HEARTBEAT_OK, or at most ten lines that need attention",
+    )
+    _in_workspace(review)
 
 
 def _add_workspace(commands: Commands[Parser]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.interfaces.arguments import build_parser, command_names
+
 Orchestrate = Callable[..., subprocess.CompletedProcess[str]]
 
 WRONG = {
@@ -16,7 +18,7 @@ WRONG = {
     "weekly": "error: `weekly` is neither a command nor a file\nhint: did you mean `workflows/weekly-digest.md`?\n",
     "zzzzzz": (
         "error: `zzzzzz` is neither a command nor a file\n"
-        "hint: the commands are: run, resume, replay, stop, check, skills, suggest, show, view, status, export, strategies, usage, record, init, doctor, mcp\n"
+        f"hint: the commands are: {', '.join(command_names(build_parser()))}\n"
     ),
     "digest.md --jsno": "error: `orchestrate run` has no option `--jsno`\nhint: did you mean `--json`?\n",
     "digest.md --frobnicate": (
@@ -73,6 +75,9 @@ WRONG = {
     "suggest adding -k few": (
         "error: argument -k: invalid int value: 'few'\nhint: `orchestrate suggest --help` shows what it takes\n"
     ),
+    "review aply 1a2b": "error: `orchestrate review` has no `aply`\nhint: did you mean `apply`? without a word it reviews; else: apply ID, rollback ID\n",
+    "review apply": "error: `orchestrate review apply` needs the id of a proposal\nhint: `orchestrate review` shows them\n",
+    "review --json --heartbeat": "error: `--json` and `--heartbeat` are two forms of one answer\nhint: take one of them\n",
     "init digest.md": (
         "error: `digest.md` is no folder\nhint: name a folder, new or not: orchestrate init DIR\n"
     ),
@@ -134,7 +139,9 @@ def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Pa
     assert done.stderr.startswith(f"error: no run `20260101` in `{tmp_path}` (0 known)\nhint: ")
 
 
-@pytest.mark.parametrize("command", ["doctor", "status", "usage", "skills", "show", "suggest adding", "view"])
+@pytest.mark.parametrize(
+    "command", ["doctor", "status", "usage", "review", "skills", "show", "suggest adding", "view"]
+)
 def test_workspace_that_is_not_there_has_nothing_to_read(
     command: str, here: Path, orchestrate: Orchestrate
 ) -> None:

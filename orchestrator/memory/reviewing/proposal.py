@@ -32,7 +32,7 @@ class Proposal:
 
     `subject` is `skill:NAME`, `strategy:WORKFLOW/NAME` or `workflow:NAME`. `hash` is the SHA-256, in hex, of what the
     proposal was made against: a skill's files as `catalog.trust` hashes them, or the bytes of a workflow's file; empty
-    where neither is to be found. `change` is what would be done, as `{"budget": "tokens", "from": 2000, "to": 3000}`;
+    where neither is to be found. `change` is what would be done, by the keys that `proposing` lists for each action;
     `refuted_by` what would show it wrong. `id` is what `proposal_id` makes: the same proposal has the same id.
     """
 

@@ -1,0 +1,47 @@
+"""A review: the record's lines and what there is to change, as findings, proposals and figures. Values in, values out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.memory.reviewing import finding as findings_
+from orchestrator.memory.reviewing import proposal as proposals_
+from orchestrator.memory.reviewing.changes import findings
+from orchestrator.memory.reviewing.proposing import proposals, unused
+from orchestrator.memory.reviewing.reading import read
+from orchestrator.memory.reviewing.window import Window, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.memory.reviewing.finding import Finding
+    from orchestrator.memory.reviewing.proposal import Proposal
+    from orchestrator.memory.reviewing.proposing import Known
+    from orchestrator.memory.reviewing.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What one look at the record came to."""
+
+    window: Window
+    reading: Reading
+    findings: tuple[Finding, ...]
+    proposals: tuple[Proposal, ...]
+
+
+def review(lines: Iterable[bytes], window: Window, known: Known) -> Review:
+    """Review the lines of a usage record."""
+    reading = read(lines, window)
+    found = [*findings(reading), *unused(reading, known, window.end.date())]
+    return Review(window, reading, tuple(found), tuple(proposals(found, reading, known)))
+
+
+def to_object(made: Review) -> dict[str, Any]:
+    """The review as `--json` prints it and `memory/reviews/<date>.json` keeps it."""
+    return {
+        "window": {"from": iso(made.window.start), "to": iso(made.window.end)},
+        "findings": [findings_.to_object(one) for one in made.findings],
+        "proposals": [proposals_.to_object(one) for one in made.proposals],
+    }
