@@ -5,13 +5,13 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.memory.reviewing.chance import Clusters
 from orchestrator.memory.reviewing.proposal import MAX_RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from orchestrator.memory.reviewing.entry import Entry
 
 MAX_KINDS = 30
 """Kinds of failures told apart of one subject; further ones count as `other`."""
@@ -64,29 +64,31 @@ class Sample:
         """The judged calls of all runs that were closed."""
         return Clusters(*self._sums)
 
-    def add(self, record: Mapping[str, Any], verdict: bool | None) -> None:
-        """Count one call; `verdict` is whether it did well, None where nothing follows."""
+    def add(self, entry: Entry) -> None:
+        """Count one call."""
         self.calls += 1
-        outcome, run = record.get("outcome"), record.get("run") or ""
-        if verdict is None:
-            self._unjudged(outcome)
+        run, said, outcome = entry.run, entry.said, entry.outcome
+        if said is True:
+            self.well += 1
+            if outcome == "unverified":
+                self.unverified += 1
+        elif said is False:
+            self.failed += 1
+            if run and (not self.failing or self.failing[-1] != run):
+                self.failing.append(run)
         else:
-            self._judged(record, verdict, run)
-        self.unverified += outcome == "unverified"
-        if verdict is not True and outcome is not None:
-            self._failed_with(record.get("error_kind") or outcome, run)
-        usd, tokens = (
-            record.get("usd") or 0.0,
-            (record.get("tokens_in") or 0) + (record.get("tokens_out") or 0),
-        )
-        self.usd += usd
-        self.tokens += tokens
-        if usd > self.most_usd:
-            self.most_usd = usd
-        if tokens > self.most_tokens:
-            self.most_tokens = tokens
-        if (duration := record.get("duration_s")) is not None:
-            self.durations.append(duration)
+            self._unjudged(outcome)
+        if said is not True and outcome is not None:
+            self._failed_with(entry.error_kind or outcome, run or "")
+        if said is not None and (version := entry.version) is not None:
+            part = self.versions.get(version) or self._version(version)
+            part.n += 1
+            part.ok += said
+            part.last = entry.at  # lines come in about the order of their times
+        if entry.usd or entry.tokens_in or entry.tokens_out:
+            self._spent(entry)
+        if entry.duration_s is not None:
+            self.durations.append(entry.duration_s)
         if run and (not self.runs or self.runs[-1] != run):
             self.runs.append(run)
 
@@ -105,7 +107,7 @@ class Sample:
         ordered = sorted(self.durations)
         return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else None
 
-    def _unjudged(self, outcome: Any) -> None:
+    def _unjudged(self, outcome: str | None) -> None:
         if outcome is None:
             self.unjudged += 1
         elif outcome == "denied":
@@ -113,17 +115,18 @@ class Sample:
         else:
             self.outside += 1
 
-    def _judged(self, record: Mapping[str, Any], verdict: bool, run: str) -> None:
-        self.well += verdict
-        self.failed += not verdict
-        if not verdict and run and (not self.failing or self.failing[-1] != run):
-            self.failing.append(run)
-        version = record.get("version")
-        if isinstance(version, str) and (version in self.versions or len(self.versions) < MAX_VERSIONS):
-            part = self.versions.setdefault(version, Part())
-            part.n += 1
-            part.ok += verdict
-            part.last = max(part.last, record["at"])
+    def _version(self, version: str) -> Part:
+        """The part of a version that was not met yet; of one too many, a part that nobody sees."""
+        if len(self.versions) >= MAX_VERSIONS:
+            return Part()
+        return self.versions.setdefault(version, Part())
+
+    def _spent(self, entry: Entry) -> None:
+        usd, tokens = entry.usd or 0.0, int((entry.tokens_in or 0) + (entry.tokens_out or 0))
+        self.usd += usd
+        self.tokens += tokens
+        self.most_usd = max(self.most_usd, usd)
+        self.most_tokens = max(self.most_tokens, tokens)
 
     def _failed_with(self, kind: str, run: str) -> None:
         if kind not in self.kinds and len(self.kinds) >= MAX_KINDS:

@@ -3,50 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.memory.record import UNDECIDED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from orchestrator.memory.reviewing.entry import Entry
 
 
 @dataclass(slots=True)
 class Unit:
-    """The attempts of one call of a workflow, which succeeded when one of them did.
+    """The attempts of one call of a workflow as one entry, which did well when one of them did.
 
     `first` is the first attempt's strategy, the chance with which it was chosen, and whether it did well; None where it
-    says nothing. `is_root`: the call is the run itself.
+    says nothing.
     """
 
     workflow: str
-    is_root: bool
     first: tuple[str, float, bool] | None
-    verdict: bool | None = None
-    outcome: str | None = None
-    error_kind: str | None = None
-    at: str = ""
-    version: str | None = None
-    usd: float = 0.0
-    tokens: int = 0
-    duration_s: float = 0.0
+    entry: Entry
 
-    def add(self, record: Mapping[str, Any], verdict: bool | None) -> None:
+    @property
+    def is_root(self) -> bool:
+        """Whether the call is the run itself."""
+        return not self.entry.depth and self.entry.parent is None
+
+    def add(self, entry: Entry) -> None:
         """Take in the next attempt; after one that did well, nothing speaks against it."""
-        if self.verdict is not True:
-            self.verdict = verdict
-            self.outcome, self.error_kind = record["outcome"], record["error_kind"]
-        self.at, self.version = record["at"], record.get("version")
-        self.usd += record.get("usd") or 0.0
-        self.tokens += (record.get("tokens_in") or 0) + (record.get("tokens_out") or 0)
-        self.duration_s += record.get("duration_s") or 0.0
-
-    def record(self, run: str) -> dict[str, Any]:
-        """All attempts as one record."""
-        return {
-            "at": self.at, "run": run, "version": self.version, "outcome": self.outcome, "error_kind": self.error_kind,
-            "usd": self.usd, "tokens_in": self.tokens, "duration_s": self.duration_s,
-        }  # fmt: skip
+        was = self.entry
+        ended = was if was.said is True else entry
+        self.entry = ended._replace(
+            at=entry.at, version=entry.version,
+            usd=(was.usd or 0) + (entry.usd or 0), duration_s=(was.duration_s or 0) + (entry.duration_s or 0),
+            tokens_in=(was.tokens_in or 0) + (entry.tokens_in or 0),
+            tokens_out=(was.tokens_out or 0) + (entry.tokens_out or 0),
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -56,26 +47,31 @@ class Open:
     counts: dict[str, list[int]] = field(default_factory=dict)
     units: dict[tuple[str, str], Unit] = field(default_factory=dict)
 
-    def judged(self, subject: str, verdict: bool) -> None:
+    def judged(self, subject: str, said: bool) -> None:
         """Count a call that says something."""
         counts = self.counts.get(subject)
         if counts is None:
-            counts = self.counts[subject] = [0, 0]
-        counts[0] += 1
-        counts[1] += verdict
+            self.counts[subject] = [1, int(said)]
+        else:
+            counts[0] += 1
+            counts[1] += said
 
-    def attempt(self, workflow: str, record: Mapping[str, Any], verdict: bool | None) -> None:
+    def attempt(self, workflow: str, entry: Entry) -> None:
         """Take in an attempt of a workflow."""
-        key = workflow, record.get("call") or ""
+        key = workflow, entry.call or ""
         unit = self.units.get(key)
         if unit is None:
-            is_root = not record.get("depth") and record.get("parent") is None
-            unit = self.units[key] = Unit(workflow, is_root, _first(record, verdict))
-        unit.add(record, verdict)
+            self.units[key] = Unit(workflow, _first(entry), entry)
+        else:
+            unit.add(entry)
 
 
-def _first(record: Mapping[str, Any], verdict: bool | None) -> tuple[str, float, bool] | None:
-    strategy, probability = record.get("strategy"), record.get("probability")
-    if strategy is None or probability is None or verdict is None or record["error_kind"] in UNDECIDED:
+def _first(entry: Entry) -> tuple[str, float, bool] | None:
+    if (
+        entry.strategy is None
+        or entry.probability is None
+        or entry.said is None
+        or entry.error_kind in UNDECIDED
+    ):
         return None
-    return strategy, float(probability), verdict
+    return entry.strategy, entry.probability, entry.said
