@@ -6,7 +6,7 @@ Only the standard library, and Python 3.9 or newer: the skill `usage-review` car
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Z95 = 1.959963984540054
@@ -19,7 +19,7 @@ _SMALL = 1e-17
 """Terms that add less than this to a sum are left out."""
 
 FEW = 20
-"""With fewer clusters than this nobody can tell how alike calls of one run are; each cluster counts once then."""
+"""With fewer runs than this nobody can tell how alike calls of one run are; each run counts once then."""
 
 
 @dataclass(frozen=True)
@@ -35,53 +35,52 @@ class Share:
         return self.ok / self.n if self.n else 0.0
 
 
-@dataclass(frozen=True)
-class Clusters:
-    """Calls by the run that made them: sums over runs of calls `n` and successes `ok`, of their squares and products."""
-
-    runs: int = 0
-    n: int = 0
-    ok: int = 0
-    ok_ok: int = 0
-    ok_n: int = 0
-    n_n: int = 0
-
-    @property
-    def share(self) -> Share:
-        """All calls alike."""
-        return Share(self.ok, self.n)
-
-    @property
-    def dearest(self) -> float:
-        """The design effect if all calls of a run ended alike: the mean size of a run, as its calls see it."""
-        return self.n_n / self.n if self.n else 1.0
-
-    def likeness(self) -> float | None:
-        """How alike calls of one run end, from 0 to 1; None where that can't be told."""
-        p, most = self.share.rate, self.dearest
-        if self.runs < FEW or not 0 < p < 1 or most <= 1:
-            return None
-        left = self.ok_ok - 2 * p * self.ok_n + p * p * self.n_n
-        effect = self.runs / (self.runs - 1) * left / (self.n * p * (1 - p))
-        return min(1.0, max(0.0, (effect - 1) / (most - 1)))
+Runs = Mapping[tuple[int, int], int]
+"""Calls by the run that made them: how many runs there are with so many calls, so many of them well."""
 
 
-def effective(first: Clusters, second: Clusters) -> tuple[Share, Share]:
+def likeness(runs: Runs) -> float | None:
+    """How alike calls of one run end, from 0 to 1; None where that can't be told.
+
+    The analysis of variance's estimate of the intraclass correlation, for calls that do well or not: Ridout, Demetrio
+    and Firth, "Estimating intraclass correlation for binary data", Biometrics 55 (1999), section 2.1.
+    """
+    k, n, ok = n_runs(runs), n_calls(runs), sum(count * well for (_, well), count in runs.items())
+    if k < FEW or n == k or not 0 < ok < n:
+        return None
+    p = ok / n
+    between = sum(count * size * (well / size - p) ** 2 for (size, well), count in runs.items()) / (k - 1)
+    within = sum(count * well * (size - well) / size for (size, well), count in runs.items()) / (n - k)
+    mean = (n - sum(count * size * size for (size, _), count in runs.items()) / n) / (k - 1)
+    whole = between + (mean - 1) * within
+    return min(1.0, max(0.0, (between - within) / whole)) if whole > 0 else None
+
+
+def effective(first: Runs, second: Runs) -> tuple[Share, Share]:
     """Both as shares of calls that stand for themselves: a run whose 500 calls fail alike is one failure, not 500.
 
-    The design effect of Rao and Scott, "A simple method for the analysis of clustered binary data", Biometrics 48
-    (1992), is put as a likeness of a run's calls (Kish, Survey Sampling, 1965: 1 + (size - 1) x likeness). The larger
-    one of the two holds for both; where none can be told, calls of a run are taken to be wholly alike.
+    A run of n calls counts as n / (1 + (n - 1) x likeness) of them, by the design effect of Kish, Survey Sampling
+    (1965). The larger likeness of the two holds for both; where none can be told, each run counts once.
     """
-    told = [one for one in (first.likeness(), second.likeness()) if one is not None]
-    likeness = max(told) if told and min(first.runs, second.runs) >= FEW else 1.0
-    return _shrunk(first, likeness), _shrunk(second, likeness)
+    told = [one for one in (likeness(first), likeness(second)) if one is not None]
+    alike = max(told) if told and min(n_runs(first), n_runs(second)) >= FEW else 1.0
+    return _weighed(first, alike), _weighed(second, alike)
 
 
-def alone(clusters: Clusters) -> Share:
+def alone(runs: Runs) -> Share:
     """The same of one sample by itself."""
-    likeness = clusters.likeness()
-    return _shrunk(clusters, 1.0 if likeness is None else likeness)
+    alike = likeness(runs)
+    return _weighed(runs, 1.0 if alike is None else alike)
+
+
+def n_runs(runs: Runs) -> int:
+    """How many runs there are."""
+    return sum(runs.values())
+
+
+def n_calls(runs: Runs) -> int:
+    """How many calls they made."""
+    return sum(count * size for (size, _), count in runs.items())
 
 
 def wilson(share: Share, z: float = Z95) -> tuple[float, float]:
@@ -165,9 +164,13 @@ def holm(chances: Sequence[float]) -> list[float]:
     return raised
 
 
-def _shrunk(clusters: Clusters, likeness: float) -> Share:
-    effect = max(1.0, 1 + (clusters.dearest - 1) * likeness)
-    return Share(clusters.ok / effect, clusters.n / effect)
+def _weighed(runs: Runs, alike: float) -> Share:
+    ok = n = 0.0
+    for (size, well), count in runs.items():
+        weight = count * size / (1 + (size - 1) * alike)
+        n += weight
+        ok += weight * well / size
+    return Share(ok, n)
 
 
 def _whole(share: Share) -> tuple[int, int]:

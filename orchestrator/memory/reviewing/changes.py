@@ -90,21 +90,21 @@ def _all_tests(reading: Reading) -> Iterator[Tested]:
 
 
 def _changed(subject: str, before: Sample, now: Sample) -> Iterator[Tested]:
-    was, is_now = effective(before.clusters, now.clusters)
+    was, is_now = effective(before.judged, now.judged)
     if min(was.n, is_now.n) < ENOUGH:
         return
     is_worse = is_now.rate < was.rate
     runs = newest(now.failing if is_worse else now.runs)
-    found = Finding(subject, "success", was.rate, is_now.rate, wilson(is_now), now.clusters.n, runs)
+    found = Finding(subject, "success", was.rate, is_now.rate, wilson(is_now), now.n_judged, runs)
     yield Tested(found, fisher(was, is_now), abs(is_now.rate - was.rate))
 
 
 def _failing(subject: str, before: Sample, now: Sample) -> Iterator[Tested]:
-    share = alone(now.clusters)
+    share = alone(now.judged)
     if share.n < ENOUGH:
         return
     found = Finding(
-        subject, "fails", _rate(before), share.rate, wilson(share), now.clusters.n, newest(now.failing)
+        subject, "fails", _rate(before), share.rate, wilson(share), now.n_judged, newest(now.failing)
     )
     yield Tested(found, at_most(share, FAILING), FAILING - share.rate)
 
@@ -120,7 +120,7 @@ def _newest_version(subject: str, before: Sample, now: Sample) -> Iterator[Teste
         return
     newest_one = max(parts, key=lambda version: parts[version].last)
     rest = [part for version, part in parts.items() if version != newest_one]
-    shrunk = alone(now.clusters).n / now.clusters.n if now.clusters.n else 1.0
+    shrunk = alone(now.judged).n / now.n_judged if now.n_judged else 1.0
     new = Share(parts[newest_one].ok * shrunk, parts[newest_one].n * shrunk)
     old = Share(sum(part.ok for part in rest) * shrunk, sum(part.n for part in rest) * shrunk)
     if min(new.n, old.n) < ENOUGH:
@@ -134,7 +134,7 @@ def _newest_version(subject: str, before: Sample, now: Sample) -> Iterator[Teste
 
 
 def _overrun(subject: str, before: Sample, now: Sample) -> Iterator[Tested]:
-    n, n_before = now.clusters.n, before.clusters.n
+    n, n_before = now.n_judged, before.n_judged
     if n < ENOUGH:
         return
     limit, ended = max(now.ends.items(), key=lambda pair: pair[1], default=("", 0))
@@ -196,5 +196,5 @@ def _workflow(subject: str) -> str:
 
 
 def _rate(sample: Sample) -> float | None:
-    share = alone(sample.clusters)
+    share = alone(sample.judged)
     return share.rate if share.n >= ENOUGH else None

@@ -117,8 +117,8 @@ def _row(name: str, now: Sample, before: Sample) -> str:
 
 def _rate(sample: Sample) -> tuple[str, str]:
     """The share of judged calls that did well, and its interval; nothing where that would say nothing."""
-    share = alone(sample.clusters)
-    if not sample.clusters.n:
+    share = alone(sample.judged)
+    if not sample.judged:
         return "", ""
     low, high = wilson(share)
     return f"{share.rate:.0%}", f"{low:.0%} to {high:.0%}"
@@ -209,5 +209,5 @@ def n_subjects(reading: Reading) -> Mapping[str, int]:
     for subject, sample in reading.now.items():
         kind = subject.partition(":")[0]
         counts[kind] = counts.get(kind, 0) + 1
-        counts["compared"] = counts.get("compared", 0) + (alone(sample.clusters).n >= ENOUGH)
+        counts["compared"] = counts.get("compared", 0) + (alone(sample.judged).n >= ENOUGH)
     return counts

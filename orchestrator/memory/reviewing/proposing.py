@@ -183,7 +183,7 @@ def _promoted(reading: Reading, known: Known) -> Iterator[Proposal]:
         if file is None or not subject.startswith("strategy:") or not strategy.startswith("learned:"):
             continue
         samples = [now, reading.before.get(subject, Sample())]
-        shares = [alone(sample.clusters) for sample in samples]
+        shares = [alone(sample.judged) for sample in samples]
         share = Share(sum(one.ok for one in shares), sum(one.n for one in shares))
         passed = sum(sample.well - sample.unverified for sample in samples)
         if min(share.n, passed) < PROVED or wilson(share, Z99)[0] < HELD:

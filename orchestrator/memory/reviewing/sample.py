@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.memory.reviewing.chance import Clusters
+from orchestrator.memory.reviewing.chance import n_calls
 from orchestrator.memory.reviewing.proposal import MAX_RUNS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Sample:
 
     `calls` = `well` + `failed` + `denied` + `outside` + `unjudged`: they ended well (`unverified` of these with nothing
     to prove it), failed, were not allowed, failed by their surroundings, or ended without an outcome. Only the first two
-    are judged, and `clusters` counts these by run.
+    are judged, and `judged` counts these by run.
     """
 
     calls: int = 0
@@ -57,12 +57,9 @@ class Sample:
     versions: dict[str, Part] = field(default_factory=dict)
     runs: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
     failing: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
-    _sums: list[int] = field(default_factory=lambda: [0] * 6)
-
-    @property
-    def clusters(self) -> Clusters:
-        """The judged calls of all runs that were closed."""
-        return Clusters(*self._sums)
+    judged: dict[tuple[int, int], int] = field(
+        default_factory=dict
+    )  # runs by judged calls and those that did well
 
     def add(self, entry: Entry) -> None:
         """Count one call."""
@@ -94,13 +91,12 @@ class Sample:
 
     def close_run(self, n: int, ok: int) -> None:
         """Count what one run's judged calls came to."""
-        sums = self._sums
-        sums[0] += 1
-        sums[1] += n
-        sums[2] += ok
-        sums[3] += ok * ok
-        sums[4] += n * ok
-        sums[5] += n * n
+        self.judged[n, ok] = self.judged.get((n, ok), 0) + 1
+
+    @property
+    def n_judged(self) -> int:
+        """Calls that say something."""
+        return n_calls(self.judged)
 
     def percentile(self, part: float) -> float | None:
         """The duration in seconds that this part of the calls does not exceed; None where none is known."""

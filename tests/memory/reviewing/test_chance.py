@@ -1,5 +1,6 @@
 """The statistics against exact arithmetic and published values."""
 
+from collections import Counter
 from fractions import Fraction
 from math import comb, isclose
 
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 
 from orchestrator.memory.reviewing.chance import (
     FEW,
-    Clusters,
     Share,
     alone,
     at_least,
@@ -17,6 +17,7 @@ from orchestrator.memory.reviewing.chance import (
     effective,
     fisher,
     holm,
+    likeness,
     wilson,
 )
 
@@ -108,44 +109,49 @@ def test_holm_only_raises_keeps_the_order_and_is_within_bonferroni(chances):
     assert [q for _, q in sorted(zip(chances, raised, strict=True))] == sorted(raised)
 
 
-def clusters(runs):
-    """Of runs as (n, ok)."""
-    return Clusters(
-        len(runs), sum(n for n, _ in runs), sum(ok for _, ok in runs), sum(ok * ok for _, ok in runs),
-        sum(n * ok for n, ok in runs), sum(n * n for n, _ in runs),
-    )  # fmt: skip
-
-
 def test_calls_that_stand_for_themselves_count_as_they_are():
-    single = clusters([(1, 1)] * 90 + [(1, 0)] * 10)
+    single = {(1, 1): 90, (1, 0): 10}
     assert alone(single) == Share(90, 100)
     assert effective(single, single) == (Share(90, 100), Share(90, 100))
 
 
 def test_a_run_whose_calls_all_end_alike_counts_once():
-    alike = clusters([(10, 10)] * 30 + [(10, 0)] * 10)
-    assert alone(alike) == Share(30.0, 40.0)
+    assert alone({(10, 10): 30, (10, 0): 10}) == Share(30, 40)
+
+
+def test_calls_of_a_run_that_end_apart_count_each():
+    assert likeness({(10, 9): 30}) == 0.0
+    assert alone({(10, 9): 30}) == Share(270, 300)
+
+
+def test_likeness_is_the_textbooks():
+    """By hand: 20 pairs, 8 of them both well, 6 both not, 6 apart; p = 22/40, so MSB = 0.3500.../MSW = 0.15."""
+    between = (8 * 2 * (1 - 0.55) ** 2 + 6 * 2 * 0.55**2 + 6 * 2 * 0.05**2) / 19
+    within = 6 * 0.5 / 20
+    assert likeness({(2, 2): 8, (2, 0): 6, (2, 1): 6}) == pytest.approx(
+        (between - within) / (between + within)
+    )
 
 
 def test_of_few_runs_each_counts_once():
-    few = clusters([(500, 0)] + [(500, 500)] * (FEW - 2))
-    assert alone(few) == Share(FEW - 2.0, FEW - 1.0)
-    other = clusters([(1, 1)] * 5)
-    assert effective(few, other) == (Share(FEW - 2.0, FEW - 1.0), Share(5.0, 5.0))
+    few = {(500, 0): 1, (500, 500): FEW - 2}
+    assert alone(few) == Share(FEW - 2, FEW - 1)
+    assert effective(few, {(1, 1): 5}) == (Share(FEW - 2, FEW - 1), Share(5, 5))
+
+
+def test_a_large_run_weighs_no_more_than_a_small_one_where_calls_of_a_run_are_alike():
+    assert alone({(1, 1): 39, (500, 0): 1}) == Share(39, 40)
 
 
 def test_what_one_sample_cannot_tell_it_takes_from_the_other():
-    perfect = clusters([(10, 10)] * 40)
-    alike = clusters([(10, 10)] * 30 + [(10, 0)] * 10)
-    assert effective(perfect, alike) == (Share(40.0, 40.0), Share(30.0, 40.0))
+    assert effective({(10, 10): 40}, {(10, 10): 30, (10, 0): 10}) == (Share(40, 40), Share(30, 40))
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)).map(lambda one: (one[0], min(one))), max_size=60)
 )
-def test_no_sample_counts_more_than_its_calls_or_less_than_its_largest_run_once(runs):
-    sample = clusters(runs)
+def test_no_sample_counts_more_than_its_calls_or_less_than_its_runs(runs):
+    sample = Counter(runs)
     found = alone(sample)
-    assert found.n <= sample.n + 1e-9
-    assert found.rate == pytest.approx(sample.share.rate)
-    assert not runs or found.n >= 1 - 1e-9
+    assert len(runs) - 1e-9 <= found.n <= sum(n for n, _ in runs) + 1e-9
+    assert -1e-9 <= found.ok <= found.n + 1e-9
