@@ -70,3 +70,8 @@ def git_log():
 @pytest.fixture(scope="session")
 def usage_report():
     return load("usage-report", "usage_report")
+
+
+@pytest.fixture(scope="session")
+def usage_review():
+    return load("usage-review", "usage_review")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
 KEYS = {"name", "description", "license", "compatibility", "metadata", "allowed-tools"}
 NAMES = {
-    "skill-audit", "text-search", "text-split", "verify-quotes", "git-log", "usage-report", "summarize", "extract", "orchestrate",
+    "skill-audit", "text-search", "text-split", "verify-quotes", "git-log", "usage-report", "usage-review", "summarize", "extract", "orchestrate",
 }  # fmt: skip
 
 
