@@ -51,6 +51,8 @@ PLANTED: tuple[tuple[str, World, tuple[str, str]], ...] = (
         World(planted={"skill:skill-1": 0.65}, versions={"skill-1": "ef" * 32}),
         ("skill:skill-1", "version"),
     ),
+    ("a skill takes twice as long", World(slower={"skill:skill-1": 2.0}), ("skill:skill-1", "time")),
+    ("a workflow costs twice as much", World(dearer={"digest": 2.0}), ("workflow:digest", "cost")),
     ("a skill succeeds in 0.25", World(rates={"skill:skill-1": 0.25}), ("skill:skill-1", "deny")),
     ("0.30 of a workflow's runs end at its tokens", World(overruns={"digest": 0.3}), ("workflow:digest", "budget")),
     (

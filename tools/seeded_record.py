@@ -39,12 +39,20 @@ class World:
     likeness: float = 0.3
     explored: float = 0.2
     outage: float = 0.0  # calls that fail by the network from the change on
+    slower: dict[str, float] = field(
+        default_factory=dict
+    )  # by subject, the factor of its time from the change on
+    dearer: dict[str, float] = field(default_factory=dict)  # by workflow, the factor of its cost
 
     def rate(self, subject: str, *, changed: bool) -> float:
         """The chance of success of a call of the subject."""
         if changed and subject in self.planted:
             return self.planted[subject]
         return self.rates.get(subject, self.usual)
+
+    def factor(self, subject: str, *, changed: bool) -> float:
+        """How many times as long as usual a call of the subject takes."""
+        return self.slower.get(subject, 1.0) if changed else 1.0
 
 
 def records(world: World, seed: int, n_records: int | None = None, end: datetime = END) -> Iterator[bytes]:
@@ -76,9 +84,10 @@ def _run(
     share = world.explored / len(others) if others else 0.0
     chances = {usual: 1 - world.explored if others else 1.0} | dict.fromkeys(others, share)
     ended = changed and chance.random() < world.overruns.get(workflow, 0.0)
-    moment, n_calls = began, 0
+    moment, n_calls, pace = began, 0, chance.lognormvariate(0, 0.4)
+    price = chance.lognormvariate(0, 0.4) * (world.dearer.get(workflow, 1.0) if changed else 1.0)
     for name in order:
-        for line in _calls(world, chance, run, workflow, moment, n_calls, changed=changed):
+        for line in _calls(world, chance, (run, workflow, pace), moment, n_calls, changed=changed):
             yield line
             n_calls += 1
         moment += timedelta(seconds=2)
@@ -87,7 +96,8 @@ def _run(
             moment, run, "0", None, 0, workflow=workflow, strategy=name, version="ab" * 32,
             outcome="ok" if ok else "budget" if ended else "invalid",
             error_kind=None if ok else "tokens" if ended else "checks", checks_passed=None if ended else ok,
-            duration_s=chance.lognormvariate(2, 0.5), tokens_in=4000, tokens_out=500, usd=0.02,
+            duration_s=chance.lognormvariate(2, 0.5) * pace * world.factor(f"workflow:{workflow}", changed=changed),
+            tokens_in=4000, tokens_out=500, usd=round(0.02 * price, 6),
             verdict=None if ended else "expr", probability=round(chances[name], 6),
             situation={"workflow": workflow, "n_skills": 12, "size": 14.2, "depth": 0, "model": "m", "output": "object"},
         )  # fmt: skip
@@ -98,13 +108,13 @@ def _run(
 def _calls(
     world: World,
     chance: random.Random,
-    run: str,
-    workflow: str,
+    of: tuple[str, str, float],
     moment: datetime,
     first: int,
     *,
     changed: bool,
 ) -> Iterator[bytes]:
+    run, workflow, pace = of
     for skill in chance.sample(SKILLS, 2):
         subject = f"skill:{skill}"
         rate = _of_run(chance, world.rate(subject, changed=changed), world.likeness)
@@ -115,8 +125,8 @@ def _calls(
             yield _line(
                 moment, run, f"0.{first + number}", "0", 1, skill=skill, workflow=workflow,
                 version=(world.versions.get(skill, "") if changed else "") or "cd" * 32,
-                outcome=outcome, error_kind=kind, duration_s=chance.lognormvariate(-1, 0.7), tokens_in=0,
-                tokens_out=0, usd=0.0,
+                outcome=outcome, error_kind=kind, tokens_in=0, tokens_out=0, usd=0.0,
+                duration_s=chance.lognormvariate(-1, 0.7) * pace * world.factor(subject, changed=changed),
             )  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 All tests of one review are one family. Each has a chance: Fisher's exact test where two shares are compared, a tail of
 the binomial where one is held against a bound, both of counts that were shrunk by how alike calls of one run end
-(`chance.effective`). Holm's correction raises them for each other, and what is at most `ERROR` afterwards is said, if
+(`chance.effective`), and Welch's test of logarithms, one a run, for times and costs. Holm's correction raises them for each other, and what is at most `ERROR` afterwards is said, if
 its effect is at least `SMALLEST`. So where nothing has changed, at most one review in twenty says anything.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.memory.reviewing.chance import (
     Share,
@@ -22,11 +22,13 @@ from orchestrator.memory.reviewing.chance import (
     wilson,
 )
 from orchestrator.memory.reviewing.finding import Finding
+from orchestrator.memory.reviewing.means import typical, welch
 from orchestrator.memory.reviewing.sample import Part, Sample, newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.memory.reviewing.means import Means
     from orchestrator.memory.reviewing.reading import Reading, Samples
     from orchestrator.memory.reviewing.regret import Tries
 
@@ -44,6 +46,12 @@ MATCHED = 20
 
 FAILING = 0.5
 """A skill or strategy that succeeds less often is in the way."""
+
+FACTOR = 1.5
+"""The smallest change of a time or a cost that is said."""
+
+TIMED = 20
+"""Runs in each window, below which nothing is said of times and costs."""
 
 OVERRUN = 0.10
 """Runs that may end at a limit before the limit is to be looked at."""
@@ -83,7 +91,9 @@ def _all_tests(reading: Reading) -> Iterator[Tested]:
         yield from _failing(subject, before, now)
         if not subject.startswith("strategy:"):
             yield from _newest_version(subject, before, now)
+        yield from _grown(subject, "time", before.times, now.times, now)
         if subject.startswith("workflow:"):
+            yield from _grown(subject, "cost", before.costs, now.costs, now)
             yield from _overrun(subject, before, now)
     for workflow, tries in reading.tries.items():
         yield from _regret(workflow, tries, reading.now)
@@ -131,6 +141,18 @@ def _newest_version(subject: str, before: Sample, now: Sample) -> Iterator[Teste
         newest(now.failing if is_worse else now.runs)  , about=newest_one,
     )  # fmt: skip
     yield Tested(found, fisher(old, new), abs(new.rate - old.rate))
+
+
+def _grown(
+    subject: str, kind: Literal["time", "cost"], before: Means, now: Means, sample: Sample
+) -> Iterator[Tested]:
+    """Times and costs by run, as factors: of runs that did well, since others end anywhere."""
+    if min(before.n, now.n) < TIMED:
+        return
+    (was, _), (after, interval) = typical(before), typical(now)
+    factor = max(was / after, after / was)
+    found = Finding(subject, kind, was, after, interval, now.n, newest(sample.runs))
+    yield Tested(found, welch(before, now), SMALLEST * (factor - 1) / (FACTOR - 1))
 
 
 def _overrun(subject: str, before: Sample, now: Sample) -> Iterator[Tested]:

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Kind = Literal["success", "version", "fails", "budget", "regret", "slower", "refused", "unused"]
+Kind = Literal["success", "version", "fails", "budget", "regret", "time", "cost", "refused", "unused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was found of one subject.
 
-    `before` and `after` are shares (of `slower`, seconds) and mean, by kind:
+    `before` and `after` are shares (of `time` seconds, of `cost` dollars) and mean, by kind:
 
-    success, slower     the window before, and this one
+    success             the window before, and this one
+    time, cost          the same of calls that did well, in geometric means
     version             all earlier versions, and the newest one
     fails, budget       the window before where it has enough, and this one
     regret              what the strategies that came first did, and what this one would have done
     refused, unused     None, and 0.0
 
-    `interval` holds `after` 19 times in 20; `n` is how many calls `after` rests on; `runs` are the newest first, at most 20.
+    `interval` holds `after` 19 times in 20; `n` is how many calls `after` rests on (of `time` and `cost`, runs); `runs` are the newest first, at most 20.
     `about` names what the kind leaves open: a version, a limit, a date, a strategy.
     """
 
@@ -38,6 +39,8 @@ class Finding:
         """Whether somebody should look at it: all but what became better, and what only lies there."""
         if self.kind in ("success", "version"):
             return self.before is not None and self.after < self.before
+        if self.kind in ("time", "cost"):
+            return self.before is not None and self.after > self.before
         return self.kind != "unused"
 
 
@@ -91,8 +94,12 @@ def sentence(finding: Finding) -> str:
             return f"{after} of its runs end at a limit{limit} ({rests})"
         case "regret":
             return f"would have done better than what came first: {after}, that did {before} ({rests})"
-        case "slower":
-            return f"takes {finding.after:.3g} s where it took {finding.before:.3g} s ({finding.n:,} calls)"
+        case "time":
+            runs = f"{finding.n:,} runs; {low:.3g} to {high:.3g}"
+            return f"takes {finding.after:.3g} s where it took {finding.before or 0:.3g} s ({runs})"
+        case "cost":
+            runs = f"{finding.n:,} runs; {low:.3g} to {high:.3g}"
+            return f"costs {finding.after:.3g} dollars where it cost {finding.before or 0:.3g} ({runs})"
         case "refused":
             return f"every one of its {finding.n:,} calls was refused"
         case "unused":
@@ -100,4 +107,4 @@ def sentence(finding: Finding) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    return None if value is None else float(f"{value:.4g}") if abs(value) > 1 else round(value, 4)

@@ -61,6 +61,7 @@ class _Reader:
         self._window = window
         self._found = Reading()
         self._open: OrderedDict[tuple[int, str], Open] = OrderedDict()
+        self._latest: tuple[int, str] | None = None
 
     def near(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """The lines that may lie in a window: most of a long record do not, and are not decoded."""
@@ -129,10 +130,13 @@ class _Reader:
             sample = samples[subject] = Sample()
         sample.add(entry)
         if entry.said is not None:
-            opened.judged(subject, entry.said)
+            opened.judged(subject, entry)
 
     def _opened(self, place: int, run: str) -> Open:
         key = place, run
+        if key == self._latest:
+            return self._open[key]  # as most often
+        self._latest = key
         opened = self._open.get(key)
         if opened is None:
             if len(self._open) >= MAX_OPEN:
@@ -145,23 +149,23 @@ class _Reader:
         return opened
 
     def _close_oldest(self) -> None:
-        (place, _), opened = self._open.popitem(last=False)
+        key, opened = self._open.popitem(last=False)
+        if key == self._latest:
+            self._latest = None
+        place = key[0]
         samples = self._found.now if place else self._found.before
         for unit in opened.units.values():
             self._close_unit(unit, place, opened)
-        for subject, (n, ok) in opened.counts.items():
+        for subject, counted in opened.counts.items():
             if (sample := samples.get(subject)) is not None:
-                sample.close_run(n, ok)
+                sample.close_run(counted)
 
     def _close_unit(self, unit: Unit, place: int, opened: Open) -> None:
         """Count what a workflow came to, and how its first strategy did, which chance may have chosen."""
         if unit.is_root:
             self._add(f"workflow:{unit.workflow}", unit.entry, place, opened)
-            if unit.entry.outcome == "budget":
-                samples = self._found.now if place else self._found.before
-                ends = samples[f"workflow:{unit.workflow}"].ends
-                limit = unit.entry.error_kind or "?"
-                ends[limit] = ends.get(limit, 0) + 1
+            samples = self._found.now if place else self._found.before
+            samples[f"workflow:{unit.workflow}"].close_unit(unit.entry)
         if place and unit.first is not None:
             self._found.tries.setdefault(unit.workflow, Tries()).add(*unit.first)
 

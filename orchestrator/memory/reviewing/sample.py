@@ -5,13 +5,16 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
+from math import log
 from typing import TYPE_CHECKING
 
 from orchestrator.memory.reviewing.chance import n_calls
+from orchestrator.memory.reviewing.means import Means
 from orchestrator.memory.reviewing.proposal import MAX_RUNS
 
 if TYPE_CHECKING:
     from orchestrator.memory.reviewing.entry import Entry
+    from orchestrator.memory.reviewing.units import Counted
 
 MAX_KINDS = 30
 """Kinds of failures told apart of one subject; further ones count as `other`."""
@@ -60,6 +63,8 @@ class Sample:
     judged: dict[tuple[int, int], int] = field(
         default_factory=dict
     )  # runs by judged calls and those that did well
+    times: Means = field(default_factory=Means)  # of calls that did well, a mean for each run
+    costs: Means = field(default_factory=Means)  # of a workflow's runs that did well
 
     def add(self, entry: Entry) -> None:
         """Count one call."""
@@ -89,9 +94,20 @@ class Sample:
         if run and (not self.runs or self.runs[-1] != run):
             self.runs.append(run)
 
-    def close_run(self, n: int, ok: int) -> None:
+    def close_run(self, run: Counted) -> None:
         """Count what one run's judged calls came to."""
-        self.judged[n, ok] = self.judged.get((n, ok), 0) + 1
+        key = run.n, run.ok
+        self.judged[key] = self.judged.get(key, 0) + 1
+        if run.timed:
+            self.times.add(log(run.seconds / run.timed))
+
+    def close_unit(self, entry: Entry) -> None:
+        """Count what only a workflow's whole run has: what it cost, and the limit that it ended at."""
+        if entry.said and entry.usd:
+            self.costs.add(log(entry.usd))
+        if entry.outcome == "budget":
+            limit = entry.error_kind or "?"
+            self.ends[limit] = self.ends.get(limit, 0) + 1
 
     @property
     def n_judged(self) -> int:

@@ -41,20 +41,33 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Open:
-    """One run that is being read: by subject, its judged calls and those that went well; and its workflows."""
+class Counted:
+    """A run's judged calls of one subject, those that did well, and of these how many have a time, and their sum."""
 
-    counts: dict[str, list[int]] = field(default_factory=dict)
+    n: int = 0
+    ok: int = 0
+    timed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Open:
+    """One run that is being read: what it did by subject, and its workflows."""
+
+    counts: dict[str, Counted] = field(default_factory=dict)
     units: dict[tuple[str, str], Unit] = field(default_factory=dict)
 
-    def judged(self, subject: str, said: bool) -> None:
+    def judged(self, subject: str, entry: Entry) -> None:
         """Count a call that says something."""
         counts = self.counts.get(subject)
         if counts is None:
-            self.counts[subject] = [1, int(said)]
-        else:
-            counts[0] += 1
-            counts[1] += said
+            counts = self.counts[subject] = Counted()
+        counts.n += 1
+        if entry.said:
+            counts.ok += 1
+            if entry.duration_s:
+                counts.timed += 1
+                counts.seconds += entry.duration_s
 
     def attempt(self, workflow: str, entry: Entry) -> None:
         """Take in an attempt of a workflow."""

@@ -84,6 +84,17 @@ def test_what_became_better_is_said_and_needs_nobody() -> None:
     assert made.proposals == ()
 
 
+def test_what_takes_longer_and_costs_more_is_said() -> None:
+    made = of(World(n_runs=800, slower={"skill:skill-4": 2.5}, dearer={"triage": 2.0}))
+    assert said(made) == {("skill:skill-4", "time"), ("workflow:triage", "cost")}
+    time, cost = made.findings
+    assert time.before is not None
+    assert cost.before is not None
+    assert (2 < time.after / time.before < 3.2, 1.6 < cost.after / cost.before < 2.5) == (True, True)
+    assert all(one.is_bad and one.interval[0] < one.after < one.interval[1] for one in made.findings)
+    assert made.proposals == ()
+
+
 def test_a_strategy_that_would_have_done_better_is_preferred() -> None:
     rates = {"strategy:triage/rlm": 0.5, "strategy:triage/direct": 0.98}
     made = of(World(n_runs=1600, explored=0.3, rates=rates))
