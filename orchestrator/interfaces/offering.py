@@ -50,10 +50,10 @@ def _offer(data: bytes, asked: str | None, k: int) -> None:
     place = workspace_of(asked) if asked is not None else nearest_workspace(Path(event["cwd"]))
     if place is None or prompt.lstrip().startswith("/"):  # no workspace of ours, or the person chose already
         return
-    if isinstance(event.get("session_id"), str):
-        keep_asked(place, event["session_id"], prompt)
     skills = _skills(place)
     found = ranked(prompt, skills, index_on_disk(place, skills), experience_of(place), k=max(k, 1))
+    if isinstance(event.get("session_id"), str):
+        keep_asked(place, event["session_id"], prompt, [one.name for one in found])
     if found:
         by_name = {skill.name: skill for skill in skills}
         lines = [HEAD, *(_line(one, by_name[one.name]) for one in found)]

@@ -3,7 +3,8 @@
 The events are Claude Code's (hooks reference, "Hook input"): `PostToolUse` and `PostToolUseFailure` of its `Skill` tool
 tell how the agent's own use ended; `UserPromptExpansion` tells that a person typed `/skill`, before it has done anything,
 so its outcome stays unknown. Of an event only the skill's name, the time it took and which event it was are kept.
-Where skills are offered to the host (see `offering`), the skill that it then used makes a lesson.
+Where skills are offered to the host (see `offering`), the skill that it then used makes a lesson, and its record says
+whether it was among those (`suggested` in its situation).
 
 A host waits for its hooks, so this command imports little and never fails: whatever is wrong with an event or a workspace
 is one line on stderr and exit code 0.
@@ -49,21 +50,32 @@ def _record(data: bytes, asked: str | None) -> None:
         raise UsageError("stdin is no hook event: no JSON") from None
     fields = _fields(event)
     workspace = workspace_of(asked) if asked is not None else _workspace(event)
-    if workspace is not None:
-        UsageStore(workspace).record(**fields)
-        _learn(event, fields, workspace)
-
-
-def _learn(event: Mapping[str, Any], fields: Mapping[str, Any], workspace: Workspace) -> None:
-    """Make a lesson of the skill and of what was asked for, where `orchestrate suggest --hook` kept it."""
-    session = event.get("session_id")
-    if (
-        fields.get("outcome") != "ok"
-        or not isinstance(session, str)
-        or not (workspace.cache / "asked.json").exists()
-    ):
+    if workspace is None:
         return
-    from orchestrator.memory.asked import last_asked  # where skills are not offered, nothing was kept
+    session = event.get("session_id")
+    if not isinstance(session, str) or not (workspace.cache / "asked.json").exists():
+        UsageStore(workspace).record(**fields)  # where skills are not offered, nothing was kept
+        return
+    UsageStore(workspace).record(**_with_offer(fields, workspace, session))
+    _learn(fields, workspace, session)
+
+
+def _with_offer(fields: dict[str, Any], workspace: Workspace, session: str) -> dict[str, Any]:
+    """What is recorded, and whether `orchestrate suggest --hook` had offered the skill that the model chose."""
+    from orchestrator.memory.asked import last_offered
+
+    offered = last_offered(workspace, session)
+    if offered is None or fields["situation"]["used_by"] != "model":
+        return fields
+    suggested = fields["skill"].rpartition(":")[2] in offered
+    return {**fields, "situation": {**fields["situation"], "suggested": suggested}}
+
+
+def _learn(fields: Mapping[str, Any], workspace: Workspace, session: str) -> None:
+    """Make a lesson of the skill and of what was asked for."""
+    if fields.get("outcome") != "ok":
+        return
+    from orchestrator.memory.asked import last_asked
     from orchestrator.memory.taught import learn
 
     if (found := last_asked(workspace, session)) is not None:

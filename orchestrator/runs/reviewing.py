@@ -18,6 +18,7 @@ from orchestrator.documents.skill_files import folder_files
 from orchestrator.documents.workflow import load_workflow
 from orchestrator.errors import DocumentError, UsageError, WorkspaceError
 from orchestrator.memory import files
+from orchestrator.memory.asked import OFFERS
 from orchestrator.memory.reviewing import finding, proposal
 from orchestrator.memory.reviewing.page import markdown
 from orchestrator.memory.reviewing.proposing import Known, KnownSkill, KnownWorkflow
@@ -94,7 +95,7 @@ def make_review(
         looked = window(now, since, last.end if last is not None else None)
         known = known_in(workspace, catalog())
         with workspace.usage_log.open("rb") as lines:
-            made = review(lines, looked, known)
+            made = review(lines, looked, known, _offers(workspace))
         value, page = to_object(made), markdown(made)
         path = None
         if not trouble:
@@ -134,6 +135,14 @@ def known_in(workspace: Workspace, catalog: Catalog) -> Known:
         if (found := _workflow(path)) is not None:
             workflows.setdefault(*found)
     return Known(skills, workflows)
+
+
+def _offers(workspace: Workspace) -> list[bytes]:
+    """The lines of what was offered to hosts; none where nothing was."""
+    try:
+        return (workspace.memory / OFFERS).read_bytes().splitlines()
+    except OSError:
+        return []
 
 
 def _is_newer(last: Kept, asked: datetime) -> bool:

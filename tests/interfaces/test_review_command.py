@@ -166,3 +166,22 @@ def test_in_a_read_only_workspace_it_is_shown_all_the_same(failing: Path, orches
     assert len(json.loads(done.stdout)["proposals"]) == 1
     assert done.stderr.startswith("warning: this review is not kept: can't write")
     assert kept(failing) == []
+
+
+def test_which_skills_were_offered_to_a_host_and_used_is_counted(
+    workspace: Path, orchestrate: Orchestrate
+) -> None:
+    def hook(words: list[str], **event: object) -> None:
+        told = {"session_id": "s", "cwd": str(workspace), **event}
+        assert orchestrate(*words, stdin=json.dumps(told)).stderr == ""
+
+    def used(skill: str) -> None:
+        hook(["record"], hook_event_name="PostToolUse", tool_name="Skill", tool_input={"skill": skill})
+
+    for _ in range(2):
+        hook(["suggest", "--hook"], hook_event_name="UserPromptSubmit", prompt="please add two numbers")
+    used("adder")
+    used("other:thing")
+    orchestrate("review")
+    page = next((workspace / "memory" / "reviews").glob("*.md")).read_text()
+    assert "| adder | 2 | 1 | 1 |  |  |  |\n| thing |  |  |  | 1 |  |  |\n" in page

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BATCH = 500
 """Lines that are decoded at once."""
 
+HOST = ("suggested", "unsuggested", "model", "person")
+"""Who chose a skill: the model, which it was offered to, or not, or of which that is not known; or a person."""
+
 _OUTCOMES = FAILURES | {"ok", "unverified", None}
 _MOST = 2**53
 _NOTHING = type(None)
@@ -29,7 +32,10 @@ _TEXTS, _NUMBERS = frozenset({str, _NOTHING}), frozenset({int, float, _NOTHING})
 
 
 class Entry(NamedTuple):
-    """One record; the fields are those of `record.FIELDS`. `said`: whether it did well, None where nothing follows."""
+    """One record; the fields are those of `record.FIELDS`. `said`: whether it did well, None where nothing follows.
+
+    `host`: how a host's use of a skill came about, by the keys of `HOST`; None of what a run called.
+    """
 
     at: str
     run: str | None
@@ -48,7 +54,7 @@ class Entry(NamedTuple):
     usd: float | None
     said: bool | None = None
     probability: float | None = None
-    used_by: str | None = None
+    host: str | None = None
 
 
 _NAMES = Entry._fields[: Entry._fields.index("said")]
@@ -105,16 +111,22 @@ def _entry(found: Any) -> Entry | None:
 def _more(found: dict[str, Any], values: tuple[Any, ...]) -> tuple[bool | None, float | None, str | None]:
     """The last three fields. Of a skill's call that was ok, as most are, there is little to ask."""
     if values[_OUTCOME] == "ok" and values[_STRATEGY] is None and values[_ERROR_KIND] is None:
-        return True, None, _used_by(found.get("situation"))
+        return True, None, _of_host(found.get("situation"))
     verdict, chance = found.get("verdict"), found.get("probability")
     said = evidence({"outcome": values[_OUTCOME], "error_kind": values[_ERROR_KIND], "verdict": verdict})
     probability = float(chance) if type(chance) in (int, float) and 0 < chance <= 1 else None  # type: ignore[operator, arg-type]  # its type was asked
-    return None if said is None else said[0], probability, _used_by(found.get("situation"))
+    return None if said is None else said[0], probability, _of_host(found.get("situation"))
 
 
-def _used_by(situation: Any) -> str | None:
-    who = situation.get("used_by") if type(situation) is dict else None
-    return who if who in ("person", "model") else None
+def _of_host(situation: Any) -> str | None:
+    if type(situation) is not dict or "used_by" not in situation:
+        return None
+    if situation["used_by"] == "person":
+        return "person"
+    if situation["used_by"] != "model":
+        return None
+    suggested = situation.get("suggested")
+    return "suggested" if suggested is True else "unsuggested" if suggested is False else "model"
 
 
 @lru_cache(maxsize=1000)

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.memory.reviewing.chance import alone, wilson
-from orchestrator.memory.reviewing.changes import ENOUGH, ERROR, MATCHED, SMALLEST
+from orchestrator.memory.reviewing.changes import ERROR, MATCHED, SMALLEST
 from orchestrator.memory.reviewing.finding import sentence
 from orchestrator.memory.reviewing.sample import Sample
 from orchestrator.memory.reviewing.window import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.memory.reviewing.finding import Finding
     from orchestrator.memory.reviewing.proposal import Proposal
@@ -50,7 +50,7 @@ def markdown(made: Review) -> str:
     lines += ["", "## Findings", "", *_findings(made.findings)]
     for prefix, title, unit in _KINDS:
         lines += _table(prefix, title, unit, reading.now, reading.before)
-    lines += [*_failures(reading.now), *_versions(reading), *_regret(reading), *_chosen(reading)]
+    lines += [*_failures(reading.now), *_versions(reading), *_regret(reading), *_hosts(reading)]
     return "\n".join(lines) + "\n"
 
 
@@ -184,30 +184,20 @@ def _regret(reading: Reading) -> Iterator[str]:
         yield "| " + " | ".join([*cells, f"{reading.tries[workflow].rate:.0%}"]) + " |"
 
 
-def _chosen(reading: Reading) -> Iterator[str]:
-    if not reading.chosen_by:
+def _hosts(reading: Reading) -> Iterator[str]:
+    """Of skills that a host used, or was offered: which of these came together."""
+    if not reading.hosts:
         return
-    yield from (
-        "",
-        "## Used by a host",
-        "",
-        "| skill | chosen by the model | typed by a person |",
-        "|---|--:|--:|",
-    )
-    for name, counts in sorted(reading.chosen_by.items())[:MAX_ROWS]:
-        yield f"| {plain(name)} | {counts.get('model', 0):,} | {counts.get('person', 0):,} |"
+    yield from ("", "## Offered to a host, and used by it", "")
+    yield "| skill | offered | and used | and not used | used, not offered | used, not known | typed by a person |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for name, counts in sorted(reading.hosts.items())[:MAX_ROWS]:
+        offered, used = counts.get("offered", 0), counts.get("suggested", 0)
+        rest = [counts.get(how, 0) for how in ("unsuggested", "model", "person")]
+        cells = [offered, used, max(0, offered - used), *rest]
+        yield f"| {plain(name)} | " + " | ".join(f"{n:,}" if n else "" for n in cells) + " |"
 
 
 def _listed(runs: Sequence[str]) -> str:
     shown = ", ".join(plain(run) for run in runs[:5])
     return f"{shown} and {len(runs) - 5} more" if len(runs) > 5 else shown or "none on record"
-
-
-def n_subjects(reading: Reading) -> Mapping[str, int]:
-    """How many skills, workflows and strategies were used, and how many of each had enough calls to compare."""
-    counts: dict[str, int] = {}
-    for subject, sample in reading.now.items():
-        kind = subject.partition(":")[0]
-        counts[kind] = counts.get(kind, 0) + 1
-        counts["compared"] = counts.get("compared", 0) + (alone(sample.judged).n >= ENOUGH)
-    return counts

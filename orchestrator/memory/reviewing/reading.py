@@ -6,6 +6,7 @@ only that a run's records of one subject are at most `MAX_OPEN` runs apart, else
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ class Reading:
     now: Samples = field(default_factory=dict)
     before: Samples = field(default_factory=dict)
     tries: dict[str, Tries] = field(default_factory=dict)
-    chosen_by: dict[str, dict[str, int]] = field(default_factory=dict)  # a host's uses: who chose the skill
+    hosts: dict[str, dict[str, int]] = field(default_factory=dict)  # by skill: `entry.HOST`, and `offered`
     last_used: dict[str, str] = field(default_factory=dict)
     first: str = ""  # the date of the first line
     n_records: int = 0
@@ -52,6 +53,24 @@ def read(lines: Iterable[bytes], window: Window) -> Reading:
     for entry in entries(reader.near(lines)):
         reader.take(entry)
     return reader.finish()
+
+
+def read_offers(lines: Iterable[bytes], window: Window, found: Reading) -> None:
+    """Count the skills that were offered to a host in the window, from `memory/offers.jsonl` (see `memory.asked`)."""
+    for line in lines:
+        try:
+            offer = json.loads(line)
+            if window.place(offer["at"]) == 1:
+                for name in {name for name in offer["skills"] if isinstance(name, str)}:
+                    count_use(found, name, "offered")
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            continue
+
+
+def count_use(found: Reading, skill: str, how: str) -> None:
+    """Count how a host came to use a skill, by its name without the plugin's."""
+    counts = found.hosts.setdefault(skill.rpartition(":")[2], {})
+    counts[how] = counts.get(how, 0) + 1
 
 
 class _Reader:
@@ -113,9 +132,8 @@ class _Reader:
         skill, strategy, workflow = entry.skill, entry.strategy, entry.workflow
         if skill is not None:
             self._add(f"skill:{skill}", entry, place, opened)
-            if place and entry.used_by is not None:
-                counts = self._found.chosen_by.setdefault(skill, {})
-                counts[entry.used_by] = counts.get(entry.used_by, 0) + 1
+            if place and entry.host is not None:
+                count_use(self._found, skill, entry.host)
         if strategy is not None:
             self._add(f"strategy:{workflow or ''}/{strategy}", entry, place, opened)
         if workflow is not None and skill is None:

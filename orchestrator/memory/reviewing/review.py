@@ -9,7 +9,7 @@ from orchestrator.memory.reviewing import finding as findings_
 from orchestrator.memory.reviewing import proposal as proposals_
 from orchestrator.memory.reviewing.changes import findings
 from orchestrator.memory.reviewing.proposing import proposals, unused
-from orchestrator.memory.reviewing.reading import read
+from orchestrator.memory.reviewing.reading import read, read_offers
 from orchestrator.memory.reviewing.window import Window, iso
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ class Review:
     proposals: tuple[Proposal, ...]
 
 
-def review(lines: Iterable[bytes], window: Window, known: Known) -> Review:
-    """Review the lines of a usage record."""
+def review(lines: Iterable[bytes], window: Window, known: Known, offers: Iterable[bytes] = ()) -> Review:
+    """Review the lines of a usage record, beside those of what was offered to hosts."""
     reading = read(lines, window)
+    read_offers(offers, window, reading)
     found = [*findings(reading), *unused(reading, known, window.end.date())]
     return Review(window, reading, tuple(found), tuple(proposals(found, reading, known)))
 

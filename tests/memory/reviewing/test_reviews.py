@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from seeded_record import END, SKILLS, WORKFLOWS, World, records
 
+from orchestrator.memory.record import parsed
 from orchestrator.memory.reviewing.proposing import Known, KnownSkill, KnownWorkflow
 from orchestrator.memory.reviewing.review import Review, review
 from orchestrator.memory.reviewing.window import Window
+from orchestrator.memory.tallies import Counts
 
 WEEK = Window(END - timedelta(days=7), END)
 KNOWN = Known(
@@ -263,3 +265,54 @@ def test_times_count_whatever_their_offset() -> None:
         WEEK.place(at) for at in ("2026-06-22T00:00:00Z", "2026-06-21T23:59:59.9Z", "2026-06-14T23:59:59Z")
     ] == [1, 0, None]
     assert datetime.now(UTC) > END
+
+
+def test_damaged_lines_of_offers_are_passed_over() -> None:
+    lines = [
+        b'{"at": "2026-06-28T00:00:00Z", "skills": ["a", "b", "a", 3]}',
+        b'{"at": "2026-06-16T00:00:00Z", "skills": ["a"]}',
+        *(
+            b"",
+            b"[]",
+            b"\xff",
+            b'{"at": 3, "skills": []}',
+            b'{"at": "soon", "skills": ["a"]}',
+            b'{"at": "2026-06-28T00:00:00Z"}',
+        ),
+    ]
+    assert review([], WEEK, KNOWN, lines).reading.hosts == {"a": {"offered": 1}, "b": {"offered": 1}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"at":"2026-06-28T00:00:00Z","skill":3}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a","outcome":"fine"}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a","outcome":["ok"]}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a","usd":-1}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a","usd":NaN}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a","duration_s":1e400}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a","tokens_in":true}',
+        b'{"at": "soon"}',
+        b'{"at":3}',
+        b'{"at":"2026-06-28T00:00:00Z","skill":"a"',
+        b"[" * 5000,
+        b"3,4",
+    ],
+)
+def test_what_is_no_record_is_skipped_alone_whatever_stands_beside_it(line: bytes) -> None:
+    whole = call(3, 1, skill="a")
+    reading = review([whole, line + b"\n", b"\n", whole], WEEK, KNOWN).reading
+    assert (reading.n_records, reading.n_skipped, reading.now["skill:a"].calls) == (2, 1, 2)
+
+
+def test_a_reading_counts_what_the_tallies_count() -> None:
+    lines = list(records(World(n_runs=100), 4))
+    counts = Counts()
+    for line in lines:
+        counts.add(parsed(line))
+    reading = review(lines, Window(END - timedelta(days=20), END), KNOWN).reading
+    for name, count in counts.skills.items():
+        sample = reading.now[f"skill:{name}"]
+        assert (sample.calls, sample.well, sample.failed) == (count.calls, count.ok, count.failed)
+        assert sum(sample.durations) == pytest.approx(count.duration_s)
