@@ -353,3 +353,17 @@ def _add_workspace(commands: Commands[Parser]) -> None:
     _in_workspace(doctor)
     mcp = _command(commands, "mcp", "mcp", "serve runs and skills to a host over MCP, on stdin and stdout")
     _in_workspace(mcp, json=False)
+    schedule = _command(
+        commands, "schedule", "schedule", "print what has this machine review the usage record every week"
+    )
+    schedule.add_argument("action", metavar="print", nargs="?", default="print", help="it installs nothing")
+    schedule.add_argument(
+        "--for",
+        dest="timer",
+        metavar="TIMER",
+        help="cron, systemd, launchd or openclaw (what this machine has is shown)",
+    )
+    schedule.add_argument(
+        "--at", metavar="WHEN", default="mon 04:17", help='"mon 04:17", or "04:17" for every day (mon 04:17)'
+    )
+    _in_workspace(schedule)

@@ -78,6 +78,14 @@ WRONG = {
     "review aply 1a2b": "error: `orchestrate review` has no `aply`\nhint: did you mean `apply`? without a word it reviews; else: apply ID, rollback ID\n",
     "review apply": "error: `orchestrate review apply` needs the id of a proposal\nhint: `orchestrate review` shows them\n",
     "review --json --heartbeat": "error: `--json` and `--heartbeat` are two forms of one answer\nhint: take one of them\n",
+    "schedule install": "error: `orchestrate schedule` has no `install`\nhint: it has: print; it installs nothing\n",
+    "schedule print --for corn": (
+        "error: no timer named `corn` (4 known: cron, systemd, launchd, openclaw)\nhint: did you mean `cron`?\n"
+    ),
+    "schedule print --for launchd --at noon": (
+        "error: `--at noon` is no time of the week\n"
+        'hint: write a day and a time, as --at "mon 04:17", or a time alone for every day\n'
+    ),
     "init digest.md": (
         "error: `digest.md` is no folder\nhint: name a folder, new or not: orchestrate init DIR\n"
     ),
