@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,15 @@ def openclaw(work: Path) -> Iterator[Check]:
         # Where OpenClaw has a skill of the same name, its own wins.
         ready = [skill["name"] for skill in skills if skill["eligible"] or skill.get("bundled")]
         yield "skills list", missing(SKILLS, ready)
+    printed = subprocess.run(
+        ["orchestrate", "schedule", "print", "--for", "openclaw", "--workspace", str(work)],
+        env={**host.env}, capture_output=True, text=True, timeout=COMMAND_S,
+    )  # fmt: skip
+    options = [word for word in shlex.split(printed.stdout) if word.startswith("--")]
+    yield (
+        "cron add has the options that `schedule print` prints",
+        missing(options, host.run("cron", "add", "--help").stdout) if options else printed.stderr,
+    )
 
 
 def mcp_inspector(work: Path) -> Iterator[Check]:

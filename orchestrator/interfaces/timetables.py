@@ -214,7 +214,11 @@ def _logged(job: Job) -> str:
 
 
 def _delivered(job: Job) -> str:
-    return f"{_begun(job)} && {{ date >> {LOG}; {_review(job)} 2>> {LOG}; }}"
+    """What is printed is a message: none where nothing needs attention, which OpenClaw is told by NO_REPLY."""
+    return (
+        f"{_begun(job)} && {{ date >> {LOG}; said=$({_review(job)} 2>> {LOG}); code=$?; "
+        '[ "$said" != HEARTBEAT_OK ] || said=NO_REPLY; printf \'%s\\n\' "$said"; exit $code; }'
+    )
 
 
 def _begun(job: Job) -> str:

@@ -226,6 +226,9 @@ def test_an_openclaw_command_has_the_words_and_its_job_prints_the_answer(job):
     done = subprocess.run(json.loads(words[8]), check=True, capture_output=True, text=True)
     assert json.loads(done.stdout) == words_of(job)
     assert (done.stderr, logged(job)) == ("", ["on stderr"])
+    Path(job.python).write_text("#!/bin/sh\necho HEARTBEAT_OK\nexit 7\n")
+    quiet = subprocess.run(json.loads(words[8]), capture_output=True, text=True)
+    assert (quiet.returncode, quiet.stdout) == (7, "NO_REPLY\n")
 
 
 PLAIN = st.text(
