@@ -92,9 +92,21 @@ def recorded_use(claude: Host, work: Path) -> str:
     text = log.read_text("utf-8") if log.exists() else ""
     kept = [(line["skill"], line["outcome"]) for line in map(json.loads, text.splitlines())]
     wanted = [(name, "ok"), ("broken", "error"), (name, None)]
-    return (f"{kept} instead of {wanted}" if kept != wanted else "") or (
-        "a text is in it" if SECRET in text else ""
+    if kept != wanted:
+        return f"{kept} instead of {wanted}"
+    return "a text is in it" if SECRET in text else imported_again(claude, workspace)
+
+
+def imported_again(claude: Host, workspace: Path) -> str:
+    """What is wrong when the transcripts of sessions are imported whose uses the hooks have recorded."""
+    transcripts = sorted((claude.home / ".claude" / "projects").glob("*/*.jsonl"))
+    words = ("import", *map(str, transcripts), "--workspace", str(workspace), "--json")
+    done = subprocess.run(
+        ["orchestrate", *words], env=claude.env, capture_output=True, text=True, timeout=COMMAND_S
     )
+    files = json.loads(done.stdout)["files"] if done.returncode == 0 else []
+    counted = [sum(one[key] for one in files) for key in ("new", "known")]
+    return "" if counted == [0, 3] else f"{done.stdout}{done.stderr}"
 
 
 def connected(claude: Host, work: Path) -> str:

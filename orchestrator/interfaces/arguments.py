@@ -312,6 +312,20 @@ def _add_record(commands: Commands[Parser]) -> None:
     _in_workspace(strategies)
     usage = _command(commands, "usage", "usage", "show how skills, workflows and strategies did")
     _in_workspace(usage)
+    bring = _command(
+        commands,
+        "import",
+        "importing",
+        "add uses of skills from Claude Code's transcripts and other tools' files to the record, once",
+    )
+    bring.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="a transcript (.jsonl) or a file of skill usage (.json, .jsonl)",
+    )
+    bring.add_argument("--dry-run", action="store_true", help="say what would be added, and add nothing")
+    _in_workspace(bring)
     record = _command(
         commands, "record", "record", "record a host's own use of a skill: a hook's event on stdin"
     )

@@ -2,7 +2,8 @@
 
 The events are Claude Code's (hooks reference, "Hook input"): `PostToolUse` and `PostToolUseFailure` of its `Skill` tool
 tell how the agent's own use ended; `UserPromptExpansion` tells that a person typed `/skill`, before it has done anything,
-so its outcome stays unknown. Of an event only the skill's name, the time it took and which event it was are kept.
+so its outcome stays unknown. Of an event only the skill's name, the time it took, which event it was, and digests of its ids
+are kept; by these `orchestrate import` knows a use that was recorded already.
 Where skills are offered to the host (see `offering`), the skill that it then used makes a lesson, and its record says
 whether it was among those (`suggested` in its situation).
 
@@ -13,13 +14,13 @@ is one line on stderr and exit code 0.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.interfaces.terminal import one_line, say
+from orchestrator.memory.hosts import place, situation, skill_name
 from orchestrator.memory.usage import UsageStore
 from orchestrator.workspace import Workspace, nearest_workspace, workspace_of
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 OUTCOMES = {"PostToolUse": "ok", "PostToolUseFailure": "error"}
 TYPED = "UserPromptExpansion"
-
-# Names as hosts write them, `skill` or `plugin:skill`, in any script. What does not fit is no name, and might be a text.
-_NAME = re.compile(r"[\w.@/-]{1,128}(?::[\w.@/-]{1,128})?")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,7 +87,11 @@ def _fields(event: Any) -> dict[str, Any]:
     name = event["hook_event_name"]
     is_command = event.get("expansion_type") == "slash_command" and event.get("command_source") != "builtin"
     if name == TYPED and is_command:
-        return {"skill": _skill(event, "command_name"), "situation": _situation("person")}
+        return {
+            "skill": _skill(event, "command_name"),
+            "situation": situation("person"),
+            **place(event.get("session_id"), event.get("prompt_id")),
+        }
     if name in OUTCOMES and event.get("tool_name") == "Skill":
         given = event.get("tool_input")
         return {
@@ -97,21 +99,17 @@ def _fields(event: Any) -> dict[str, Any]:
             "outcome": OUTCOMES[name],
             "error_kind": "interrupted" if event.get("is_interrupt") is True else None,
             "duration_s": _seconds(event.get("duration_ms")),
-            "situation": _situation("model"),
+            "situation": situation("model"),
+            **place(event.get("session_id"), event.get("tool_use_id")),
         }
     raise UsageError("the event is not about the use of a skill")
 
 
 def _skill(holder: Mapping[str, Any], key: str) -> str:
-    name = holder.get(key)
-    if isinstance(name, str) and _NAME.fullmatch(name.removeprefix("/")):
-        return name.removeprefix("/")
-    raise UsageError(f"the event's `{key}` is no name of a skill")
-
-
-def _situation(used_by: str) -> dict[str, str]:
-    """What tells a host's own use from a call of a run; `used_by` is who chose the skill."""
-    return {"host": "claude-code", "used_by": used_by}
+    name = skill_name(holder.get(key))
+    if name is None:
+        raise UsageError(f"the event's `{key}` is no name of a skill")
+    return name
 
 
 def _seconds(value: Any) -> float | None:

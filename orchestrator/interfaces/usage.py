@@ -76,7 +76,7 @@ def _row(tally: Tally) -> list[str]:
         f"{tally.calls:,}",
         f"{tally.ok + tally.unverified:,}",
         f"{tally.failed:,}" if tally.failed else "",
-        duration(tally.duration_s / tally.calls) if tally.calls else "",
+        duration(tally.duration_s / tally.calls) if tally.duration_s else "",
         _day(tally.last_used),
         _kinds(tally.error_kinds),
     ]

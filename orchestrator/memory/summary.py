@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import WorkspaceError
-from orchestrator.memory import files, foreign
+from orchestrator.memory import files, foreign, kept_tallies
 from orchestrator.memory.log import Place, is_at_end, read_on
 from orchestrator.memory.record import parsed
 from orchestrator.memory.tallies import KINDS, Count, Counts
@@ -78,19 +78,22 @@ class _Found:
 
     path: Path | None
     state: _State
+    kept: kept_tallies.BySource  # what was imported without records
     foreign: Any = None  # the JSON value of another tool's file
 
     def tallies(self) -> Tallies:
-        return self.state.counts.frozen(foreign.imported(self.foreign))
+        imported = kept_tallies.together([foreign.imported(self.foreign), *self.kept.values()])
+        return self.state.counts.frozen(imported)
 
 
 def _find(workspace: Workspace) -> _Found:
+    kept = kept_tallies.read(workspace)
     value, is_ours = _read(workspace.usage_summary)
     if is_ours:
-        return _Found(workspace.usage_summary, _state(value))
+        return _Found(workspace.usage_summary, _state(value), kept)
     beside = workspace.root / BESIDE
     ours, is_ours = _read(beside)
-    return _Found(beside if is_ours else None, _state(ours) if is_ours else _State(), foreign=value)
+    return _Found(beside if is_ours else None, _state(ours) if is_ours else _State(), kept, foreign=value)
 
 
 def _read(path: Path) -> tuple[Any, bool]:

@@ -70,7 +70,7 @@ class Imported:
 class Tallies:
     """The usage record in figures, by name, in the order in which the names were first seen.
 
-    `imported` is kept apart: it comes from a file of another tool, found where the summary would be.
+    `imported` is kept apart: it comes from files of other tools, imported or found where the summary would be.
     """
 
     skills: Mapping[str, Tally] = field(default_factory=dict)

@@ -66,7 +66,11 @@ def recorded(workspace: Path) -> list[dict[str, Any]]:
     log = workspace / "memory" / "usage.jsonl"
     lines = log.read_text("utf-8").splitlines() if log.exists() else []
     return [
-        {key: value for key, value in json.loads(line).items() if value is not None and key != "at"}
+        {
+            key: value
+            for key, value in json.loads(line).items()
+            if value is not None and key not in ("at", "run", "call")
+        }
         for line in lines
     ]
 
@@ -95,6 +99,18 @@ def test_no_text_and_no_argument_of_an_event_is_kept(tell, workspace):
         tell(event)
     kept = (workspace / "memory" / "usage.jsonl").read_text("utf-8")
     assert [word for word in ("SECRET", "Ada", "ada", "toolu", "9f1c") if word in kept] == []
+
+
+def test_a_use_has_a_place_in_the_record_that_its_ids_can_not_be_read_from(tell, workspace):
+    for event in (USED, FAILED, TYPED, {**USED, "session_id": "another"}, {**USED, "tool_use_id": None}):
+        tell(event)
+    lines = [json.loads(line) for line in (workspace / "memory" / "usage.jsonl").read_text().splitlines()]
+    places = [(one["run"], one["call"]) for one in lines]
+    assert places[0] == places[1], "the same use of the same session"
+    assert len({run for run, _ in places[:3]}) == 1
+    assert len(set(places)) == 4
+    assert places[4] == (None, None)
+    assert places[0][0].startswith("claude-code:")
 
 
 def test_usage_counts_what_a_host_did(tell, orchestrate, workspace):

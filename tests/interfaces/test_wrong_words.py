@@ -78,6 +78,12 @@ WRONG = {
     "review aply 1a2b": "error: `orchestrate review` has no `aply`\nhint: did you mean `apply`? without a word it reviews; else: apply ID, rollback ID\n",
     "review apply": "error: `orchestrate review apply` needs the id of a proposal\nhint: `orchestrate review` shows them\n",
     "review --json --heartbeat": "error: `--json` and `--heartbeat` are two forms of one answer\nhint: take one of them\n",
+    "import": (
+        "error: the following arguments are required: FILE\nhint: `orchestrate import --help` shows what it takes\n"
+    ),
+    "import gone.json": (
+        "error: gone.json: can't be read: No such file or directory\nhint: name files, not folders\n"
+    ),
     "schedule install": "error: `orchestrate schedule` has no `install`\nhint: it has: print; it installs nothing\n",
     "schedule print --for corn": (
         "error: no timer named `corn` (4 known: cron, systemd, launchd, openclaw)\nhint: did you mean `cron`?\n"

@@ -1,0 +1,1 @@
+"""Uses of skills out of the files of hosts and other tools, brought into the usage record once."""
