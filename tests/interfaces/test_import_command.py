@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,26 @@ def test_what_a_hook_has_recorded_is_known(bring, orchestrate, workspace, tmp_pa
         orchestrate("record", stdin=json.dumps(event))
     assert bring(written(tmp_path / "t.jsonl", TRANSCRIPT)) == [told("transcript", 1, 2)]
     assert len(recorded(workspace)) == 3
+
+
+def test_imports_at_once_and_one_that_was_killed_count_nothing_twice(workspace, clean_env, tmp_path):
+    uses = [(n, f"toolu_{n:024}") for n in range(400)]
+    lines = [one for n, ident in uses for one in (use(n % 60, "pdf", ident), result(n % 60, ident))]
+    words = [sys.executable, "-m", "orchestrator", "import", written(tmp_path / "t.jsonl", lines)]
+    log = workspace / "memory" / "usage.jsonl"
+    with subprocess.Popen(
+        [*words, "--workspace", workspace], env=clean_env, stdout=subprocess.DEVNULL
+    ) as killed:
+        while not log.exists() and killed.poll() is None:
+            pass  # it is killed while it writes, or has ended by then
+        killed.kill()
+    several = [
+        subprocess.Popen([*words, "--workspace", workspace], env=clean_env, stdout=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    assert [one.communicate(timeout=60) and one.returncode for one in several] == [0, 0, 0]
+    calls = [json.loads(one)["call"] for one in log.read_text().splitlines() if one.endswith("}")]
+    assert (len(calls), len(set(calls))) == (400, 400)
 
 
 def test_a_use_that_a_person_refused_or_stopped_is_told_apart(bring, workspace, tmp_path):
