@@ -274,7 +274,7 @@ def _add_record(commands: Commands[Parser]) -> None:
         help="a run id or the start or end of one (the newest)",
     )
     _in_workspace(show)
-    view = _command(commands, "view", "view", "write a page of a run that a browser shows")
+    view = _command(commands, "view", "view", "write a page of a run or of what was learned, or serve them")
     view.add_argument(
         "run",
         metavar="RUN",
@@ -282,6 +282,11 @@ def _add_record(commands: Commands[Parser]) -> None:
         help="a run id or the start or end of one (the newest)",
     )
     view.add_argument("--out", metavar="FILE", help="where to write it (view.html in the run's folder)")
+    view.add_argument("--learning", action="store_true", help="a page of what the workspace has learned")
+    view.add_argument(
+        "--serve", action="store_true", help="serve all pages to this machine, with what goes on right now"
+    )
+    view.add_argument("--port", metavar="N", type=int, default=0, help="of --serve (any that is free)")
     _in_workspace(view, json=False)
     status = _command(commands, "status", "status", "list the runs of a workspace, newest first")
     status.add_argument("run", metavar="RUN", nargs="?", help="one run only")

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _meant(word: str, workspace: Workspace) -> str:
     """What a word may have been meant for that is no action: a mistyped one, or a workflow to be listed."""
-    if word in _workflows(workspace, experience_of(workspace)):
+    if word in workflows_of(workspace, experience_of(workspace)):
         return f"`orchestrate strategies list {word}` shows those of the workflow"
     close = get_close_matches(word, ACTIONS, n=1)
     return f"did you mean `{close[0]}`? " * bool(close) + f"it has: {', '.join(ACTIONS)}"
@@ -72,8 +72,8 @@ def _meant(word: str, workspace: Workspace) -> str:
 
 def _list(workspace: Workspace, workflow: str | None, *, as_object: bool) -> int:
     experience = experience_of(workspace)
-    names = [workflow] if workflow else sorted(name for name in _workflows(workspace, experience) if name)
-    tables = {name: _order(workspace, name, experience) for name in names}
+    names = [workflow] if workflow else sorted(name for name in workflows_of(workspace, experience) if name)
+    tables = {name: order_of(workspace, name, experience) for name in names}
     tables = {name: choices for name, choices in tables.items() if choices}
     if as_object:
         show(as_json([_object(name, choices, experience) for name, choices in tables.items()]))
@@ -87,12 +87,13 @@ def _list(workspace: Workspace, workflow: str | None, *, as_object: bool) -> int
     return 0
 
 
-def _workflows(workspace: Workspace, experience: Experience) -> set[str]:
+def workflows_of(workspace: Workspace, experience: Experience) -> set[str]:
+    """The workflows of which strategies were tried or learned."""
     folders = (workspace.memory / "strategies").glob("*/")
     return {*experience.rows, *(folder.name for folder in folders)}
 
 
-def _order(workspace: Workspace, workflow: str, experience: Experience) -> list[Choice]:
+def order_of(workspace: Workspace, workflow: str, experience: Experience) -> list[Choice]:
     """The strategies of a workflow that were tried or learned, as they would be tried in its next run."""
     programs, _ = programs_of(workspace, workflow)
     rows = experience.rows.get(workflow, {})

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PREFIX = "learned:"
 
+MAX_NAME_BYTES = 200
+"""Of a workflow's folder: a heading is as long as it likes, a file name is not."""
+
 _SUB_CALL = re.compile(r"\b(?:llm|rlm)_query(?:_batched)?\b")
 
 
@@ -70,7 +73,8 @@ def named(name: str, programs: Iterable[str]) -> str:
 
 def folder_of(workspace: Workspace, workflow: str) -> Path:
     """Where the programs of a workflow lie: its name, without what could leave the folder."""
-    return workspace.memory / "strategies" / (re.sub(r"[^\w.-]", "-", workflow).strip(".") or "workflow")
+    name = re.sub(r"[^\w.-]", "-", workflow).strip(".") or "workflow"
+    return workspace.memory / "strategies" / name.encode("utf-8", "ignore")[:MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program], list[str]]:

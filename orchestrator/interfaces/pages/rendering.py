@@ -20,19 +20,23 @@ from markupsafe import Markup
 HERE = Path(__file__).parent
 
 
-def page(template: str, title: str, data: Any, scripts: tuple[str, ...], *, live: str = "") -> str:
-    """The HTML of a page. `scripts` are files beside the templates; `live` is an address of our own that tells of changes."""
-    style = _file("page.css")
-    texts = [_file(name) for name in ("theme.js", *scripts)]
+def page(template: str, title: str, data: Any, parts: tuple[str, ...], *, live: str = "") -> str:
+    """The HTML of a page. `parts` are scripts and styles beside the templates; `live` is an address of our own that tells of changes.
+
+    `data` is what the template shows, or what it hands to its scripts as JSON.
+    """
+    style = "".join(_file(name) for name in ("page.css", *parts) if name.endswith(".css"))
+    texts = [_file(name) for name in ("theme.js", *parts) if name.endswith(".js")]
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["block"] = block
     return environment.get_template(template).render(
         title=title,
         policy=_policy(style, texts, live=live),
         style=Markup(style),  # noqa: S704 - a file of ours
         scripts=[Markup(text) for text in texts],  # noqa: S704 - the same
-        data=block(data),
+        data=data,
         live=live,
     )
 
