@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import UsageError
@@ -38,9 +39,14 @@ class RunInfo:
     needs: tuple[Mapping[str, Any], ...] = ()
 
 
-def list_runs(workspace: Workspace) -> list[RunInfo]:
-    """All runs of a workspace, newest first. A damaged journal gives a run with what could be read."""
-    return [run_info(folder) for folder in _folders(workspace)]
+def list_runs(workspace: Workspace, newest: int | None = None) -> list[RunInfo]:
+    """The runs of a workspace, newest first: all or so many. A damaged journal gives a run with what could be read."""
+    return [run_info(folder) for folder in islice(_folders(workspace), newest)]
+
+
+def count_runs(workspace: Workspace) -> int:
+    """How many runs there are."""
+    return sum(1 for _ in _folders(workspace))
 
 
 def find_run(workspace: Workspace, prefix: str) -> Path:

@@ -265,6 +265,11 @@ def read_journal(path: Path, *, strict: bool = False, only: frozenset[str] | Non
             yield event
 
 
+def event_of(line: bytes, path: Path) -> Event | None:
+    """The event of one whole line of a journal, for who reads it as it grows. Raises as `read_journal` does."""
+    return _read(line, path, 0, torn=False)
+
+
 def read_ends(path: Path) -> tuple[Event | None, Event | None]:
     """The first and the last event of a journal, None where there is none. Raises as `read_journal` does."""
     with path.open("rb") as file:

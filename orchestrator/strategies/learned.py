@@ -74,7 +74,8 @@ def named(name: str, programs: Iterable[str]) -> str:
 def folder_of(workspace: Workspace, workflow: str) -> Path:
     """Where the programs of a workflow lie: its name, without what could leave the folder."""
     name = re.sub(r"[^\w.-]", "-", workflow).strip(".") or "workflow"
-    return workspace.memory / "strategies" / name.encode("utf-8", "ignore")[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+    kept = name.encode("utf-8", "ignore")[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+    return workspace.memory / "strategies" / kept
 
 
 def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program], list[str]]:

@@ -92,7 +92,7 @@ def learning_page(workspace: Workspace, *, live: str = "", home: str = "") -> st
     """The HTML of the page. `live` and `home` are addresses where it is served. Raises WorkspaceError."""
     shown = gathered(workspace)
     data = {"learned": shown, "home": home}
-    parts = ("learning.css", *(("refresh.js",) if live else ()))
+    parts = ("learning.css", *(("live.js", "refresh.js") if live else ()))
     return page("learning.html", f"Learned · {shown.name}", data, parts, live=live)
 
 

@@ -33,7 +33,7 @@
   const dot = (...parts) => parts.filter(Boolean).join(" · ");
 
   // ---- data ----
-  const load = (data) => {
+  const load = (data, changed = null) => {
     const isFirst = !run, before = calls && calls[selected] ? calls[selected].id : "";
     run = data; calls = data.calls; byId = new Map();
     calls.forEach((call, at) => {
@@ -49,7 +49,7 @@
       selected = wanted ? wanted.at_row : 0;
     } else selected = (byId.get(before) || { at_row: 0 }).at_row;
     head(); outcome(); list(); search(words);
-    if (calls.length) detail();
+    if (calls.length && (!changed || changed.has(calls[selected].id))) detail();
     if (isFirst && calls.length) reveal(selected);
   };
   // A small run is unfolded whole; of a large one the first two levels, and the ways to what failed.
@@ -268,6 +268,16 @@
 
   load(JSON.parse($("data").textContent));
   performance.mark("drawn");
-  const live = document.body.dataset.live;
-  if (live) new EventSource(live).addEventListener("run", (event) => load(JSON.parse(event.data)));
+  // What is told of a run that goes on: its head, and the calls that changed.
+  const placed = (a, b) => { const x = a.id.split("."), y = b.id.split("."); for (let n = 0; n < Math.min(x.length, y.length); n += 1) if (x[n] !== y[n]) return x[n] - y[n]; return x.length - y.length; };
+  const merge = (data) => {
+    const all = new Map(calls.map((call) => [call.id, call])), changed = new Set(data.calls.map((call) => call.id));
+    for (const call of data.calls) {
+      if (!all.has(call.id) && all.size <= MANY) open.add(call.id);
+      all.set(call.id, call);
+    }
+    data.calls = [...all.values()].sort(placed);
+    load(data, changed);
+  };
+  if (window.follow) window.follow({ run: (text) => merge(JSON.parse(text)) });
 })();

@@ -17,6 +17,7 @@ from orchestrator.interfaces.pages.rendering import page
 from orchestrator.interfaces.terminal import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from orchestrator.runs.history import RunInfo
@@ -27,11 +28,15 @@ MAX_BYTES = 8_000_000
 
 KEPT_CHARS = (40_000, 8_000, 2_000, 600, 200)
 
+LIVE_CHARS = 8_000
+"""Of a text in a call that changes while its page is open."""
+
 
 def run_page(tree: Tree, info: RunInfo, folder: Path, *, live: str = "") -> str:
     """The HTML of a run's page."""
     data = run_data(tree, info, folder)
-    return page("run.html", clean(f"{info.workflow} · {info.run}"), data, ("run.js",), live=live)
+    parts = (*(("live.js",) if live else ()), "run.js")
+    return page("run.html", clean(f"{info.workflow} · {info.run}"), data, parts, live=live)
 
 
 def run_data(tree: Tree, info: RunInfo, folder: Path) -> dict[str, Any]:
@@ -44,6 +49,11 @@ def run_data(tree: Tree, info: RunInfo, folder: Path) -> dict[str, Any]:
     return data
 
 
+def run_changes(tree: Tree, info: RunInfo, folder: Path, calls: Collection[str]) -> dict[str, Any]:
+    """The same of these calls alone, for a page that shows the others already."""
+    return _Writer(folder, LIVE_CHARS).run(tree, info, calls)
+
+
 class _Writer:
     """Writes a tree as data; texts keep at most `n_chars`, half from each end."""
 
@@ -52,9 +62,13 @@ class _Writer:
         blobs = folder / "blobs"
         self._blobs = frozenset(path.name for path in blobs.iterdir()) if blobs.is_dir() else frozenset()
 
-    def run(self, tree: Tree, info: RunInfo) -> dict[str, Any]:
+    def run(self, tree: Tree, info: RunInfo, only: Collection[str] | None = None) -> dict[str, Any]:
         finished, began = tree.finished or {}, _ms(tree.started_at)
-        calls = [] if tree.root is None else [self._call(node, began) for node in tree.root.walk()]
+        if only is not None:
+            nodes: Iterable[Node] = filter(None, map(tree.node, only))
+        else:
+            nodes = tree.root.walk() if tree.root else ()
+        calls = [self._call(node, began) for node in nodes]
         return {
             "run": info.run,
             "workflow": clean(info.workflow),
