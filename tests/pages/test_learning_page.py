@@ -48,16 +48,30 @@ def test_one_run_is_a_point_and_no_trend(learned, tmp_path):
     )
     page = learned().page
     assert page.locator(".lead").all_inner_texts() == [
-        "1 run. Of 1 that checks judged, 1 passed: the true share lies, 19 times in 20, between 21 and 100 %."
+        "1 run. Of 1 with a verdict, 1 passed: the true share lies, 19 times in 20, between 21 and 100 %.",
+        "It took 2.0 s.",
+    ]
+    assert page.locator("svg.chart").count() == 0
+    assert page.locator(".part .empty").all_inner_texts() == [
+        "How success went over time is drawn from 16 runs with a verdict on; 1 has one. With fewer, chance alone moves it "
+        "more than anything else.",
+        "No skill was called yet.",
+    ]
+
+
+def test_two_runs_are_two_points(learned, tmp_path):
+    for run in ("a", "b"):
+        UsageStore(tmp_path / "here").record(
+            run=run, call="0", workflow="note", strategy="written", outcome="unverified", duration_s=2.0
+        )
+    page = learned().page
+    assert page.locator(".lead").all_inner_texts() == [
+        "2 runs. None has a verdict: nothing checked what came out.",
+        "The first took 2.0 s, the latest 2.0 s.",
     ]
     assert page.locator("figcaption").all_inner_texts() == ["Time of each run"]
-    assert page.locator("svg.chart circle").count() == 1
-    assert page.locator("svg.chart path").count() == 0
-    assert page.locator(".part .empty").all_inner_texts()[:2] == [
-        "How success went over time is drawn from 16 judged runs on; there is 1. With fewer, chance alone moves it more "
-        "than anything else.",
-        "One strategy was tried so far, so there is no order to show.",
-    ]
+    assert page.locator("svg.chart circle").count() == 2
+    assert page.locator(".keys").inner_text() == "answered, nothing checked it (2)"
 
 
 def test_many_runs_are_drawn_and_every_figure_stands_in_a_table(learned, tmp_path):
@@ -65,7 +79,7 @@ def test_many_runs_are_drawn_and_every_figure_stands_in_a_table(learned, tmp_pat
     found = learned()
     page = found.page
     assert page.locator("figcaption").all_inner_texts() == [
-        "Cost of each run", "Passed, of those that checks judged", "Which strategy is tried first", "Calls of each skill",
+        "Cost of each run", "Passed, of those with a verdict", "Which strategy is tried first", "Calls of each skill",
     ]  # fmt: skip
     assert page.locator("svg.chart").first.locator("circle").count() == 60
     first = page.locator("figure").first

@@ -110,8 +110,8 @@ def success(blocks: Sequence[Block], first: int) -> Chart:
         marks.append(Mark("line", "whisker", ends, title=told))
         marks.append(Mark("circle", "dot good", {"cx": x, "cy": _y(one.rate.share), "r": 4}, title=told))
     marks += _ends(first, first + n - 1)
-    said = "A line spans where the true share lies, 19 times in 20."
-    return Chart("Passed, of those that checks judged", said, tuple(marks))
+    said = "Checks let it through, or it failed. A line spans where the true share lies, 19 times in 20."
+    return Chart("Passed, of those with a verdict", said, tuple(marks))
 
 
 def places(standings: Sequence[Standing], gone: Collection[str] = ()) -> Chart:

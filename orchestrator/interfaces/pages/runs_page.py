@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.interfaces.pages.learning import moment
 from orchestrator.interfaces.pages.rendering import page
+from orchestrator.interfaces.pages.tables import moment
 from orchestrator.interfaces.terminal import clean, duration, many, money, plural
 from orchestrator.runs.history import count_runs, list_runs
 
@@ -47,10 +47,12 @@ def runs_page(workspace: Workspace, *, live: str, learning: str) -> str:
 def _row(info: RunInfo) -> Row:
     look, sign = LOOKS.get(info.status, ("bad", "✗"))
     usage = info.usage
-    spent = (many(usage.get("tokens") or 0) if usage.get("tokens") else "", money(usage.get("usd") or 0.0))
+    tokens, is_going = usage.get("tokens") or 0, info.status == "running"  # its figures come with its end
+    took = "" if is_going else duration(usage.get("seconds"))
+    spent = (f"{many(tokens)} tokens" if tokens else "", money(usage.get("usd") or 0.0))
     waits = f"waits for {plural(len(info.needs), 'answer')}" if info.needs else ""
     message = info.message if info.message != info.status else ""
     return Row(
         info.run, clean(info.workflow), info.status, look, sign, moment(info.started),
-        (duration(usage.get("seconds")), *spent), clean(waits or message.split("\n")[0][:200]),
+        (took, *spent), clean(waits or message.split("\n")[0][:200]),
     )  # fmt: skip
