@@ -141,6 +141,19 @@ def test_debians_cron_runs_the_line_as_printed(job, tmp_path):
     assert json.loads(next(line for line in logged(job) if line.startswith("["))) == words_of(job)
 
 
+def test_debians_cron_has_the_review_say_that_all_is_well(orchestrate, workspace, tmp_path):
+    printed = orchestrate("schedule", "print", "--for", "cron", env={"PATH": "/usr/bin:/bin"})
+    if shutil.which("flock", path="/usr/bin:/bin") is None:
+        pytest.skip("needs `flock`")
+    log = workspace / "memory" / "schedule.log"
+    said = run_by_cron(
+        printed.stdout,
+        tmp_path / "table",
+        lambda: log.exists() and log.read_text("utf-8").endswith("HEARTBEAT_OK\n"),
+    )
+    assert log.read_text("utf-8").splitlines()[-1] == "HEARTBEAT_OK", said
+
+
 def cron_command(job: Job) -> str:
     """The command of a line, as cron hands it to `sh`."""
     return cron(job).text.split(" ", 5)[5].replace("\\%", "%").rstrip("\n")
