@@ -86,7 +86,7 @@ def _tell(args: argparse.Namespace, kept: Kept) -> None:
             show(clean(line))
     if kept.n_skipped:
         say(f"{plural(kept.n_skipped, 'line')} skipped: no records")
-    if kept.path is not None:
+    if kept.path is not None and not args.heartbeat:
         say(f"the whole review: {clean(str(kept.path))}")
     if kept.trouble:
         say(f"warning: this review is not kept: {clean(kept.trouble)}")

@@ -127,9 +127,14 @@ def standing(kept: Kept, known: Known) -> list[Proposal]:
 
 def known_in(workspace: Workspace, catalog: Catalog) -> Known:
     """What there is to change in a workspace: the skills that can be called, and its own workflows."""
+    root = workspace.root.resolve()
     skills = {
-        skill.name: KnownSkill(skill.version, _changed(skill), is_bundled(skill)) for skill in catalog.skills
-    }
+        skill.name: KnownSkill(
+            skill.version, _changed(skill), is_bundled(skill),
+            is_shared=not skill.folder.resolve().is_relative_to(root),
+        )
+        for skill in catalog.skills
+    }  # fmt: skip
     workflows: dict[str, KnownWorkflow] = {}
     for path in _workflow_files(workspace):
         if (found := _workflow(path)) is not None:

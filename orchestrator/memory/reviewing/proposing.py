@@ -50,11 +50,15 @@ RAISABLE = frozenset({"tokens", "usd", "seconds", "calls", "depth"})
 
 @dataclass(frozen=True, slots=True)
 class KnownSkill:
-    """A skill that can be called: its version, when its files were last changed, and whether it is the package's."""
+    """A skill that can be called: its version, and when its files were last changed.
+
+    `is_bundled`: it comes with the package; `is_shared`: it lies outside of the workspace, and others may use it.
+    """
 
     hash: str
     changed: date
     is_bundled: bool = False
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,24 @@ def unused(reading: Reading, known: Known, today: date) -> list[Finding]:
     oldest = (today - UNUSED).isoformat()
     if not reading.first or reading.first > oldest:
         return []
-    found = []
+    found, last_used = [], _by_bare_name(reading.last_used)
     for name, skill in sorted(known.skills.items()):
-        last = reading.last_used.get(name, "")
-        if not skill.is_bundled and skill.changed.isoformat() <= oldest and last <= oldest:
+        last = last_used.get(name, "")
+        if (
+            not (skill.is_bundled or skill.is_shared)
+            and skill.changed.isoformat() <= oldest
+            and last <= oldest
+        ):
             found.append(Finding(f"skill:{name}", "unused", None, 0.0, (0.0, 1.0), 0, about=last))
+    return found
+
+
+def _by_bare_name(last_used: Mapping[str, str]) -> dict[str, str]:
+    """The same, of hosts' names `plugin:skill` too."""
+    found: dict[str, str] = {}
+    for name, day in last_used.items():
+        bare = name.rpartition(":")[2]
+        found[bare] = max(day[:10], found.get(bare, ""))
     return found
 
 

@@ -149,13 +149,20 @@ def test_a_limit_that_no_run_comes_near_is_lowered_where_its_author_wrote_it() -
 
 
 def test_a_skill_that_nobody_has_used_for_long_is_retired_and_one_that_is_new_is_not() -> None:
-    lines = [call(100, 1, skill="old"), call(120, 1, skill="used"), call(3, 2, skill="used")]
+    lines = [
+        call(100, 1, skill="old"),
+        call(120, 1, skill="used"),
+        call(3, 2, skill="used"),
+        call(5, 3, skill="plugin:hosted"),
+    ]
     known = Known({
         "old": KnownSkill("1" * 64, date(2026, 1, 1)),
         "never": KnownSkill("2" * 64, date(2026, 1, 1)),
         "new": KnownSkill("3" * 64, date(2026, 6, 20)),
         "used": KnownSkill("4" * 64, date(2026, 1, 1)),
         "ours": KnownSkill("5" * 64, date(2026, 1, 1), is_bundled=True),
+        "shared": KnownSkill("6" * 64, date(2026, 1, 1), is_shared=True),
+        "hosted": KnownSkill("7" * 64, date(2026, 1, 1)),
     })  # fmt: skip
     made = review(lines, WEEK, known)
     assert proposed(made) == {
