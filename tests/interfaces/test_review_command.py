@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -185,3 +186,42 @@ def test_which_skills_were_offered_to_a_host_and_used_is_counted(
     orchestrate("review")
     page = next((workspace / "memory" / "reviews").glob("*.md")).read_text()
     assert "| adder | 2 | 1 | 1 |  |  |  |\n| thing |  |  |  | 1 |  |  |\n" in page
+
+
+def ended(n: int, name: str) -> list[dict[str, object]]:
+    """Runs of a workflow that ended at its tokens."""
+    at = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    return [
+        {"at": at, "run": f"run-{number}", "call": "0", "depth": 0, "workflow": name, "strategy": "rlm",
+         "outcome": "budget", "error_kind": "tokens"}
+        for number in range(n)
+    ]  # fmt: skip
+
+
+def test_a_workflow_is_found_by_its_name_and_bound_to_the_bytes_of_its_file(
+    workflow: Callable[..., Path], workspace: Path, orchestrate: Orchestrate
+) -> None:
+    path = workflow("FINAL(1)", budget={"tokens": 5000})
+    record(workspace, *ended(20, "job"))
+    (proposal,) = json.loads(orchestrate("review", "--json").stdout)["proposals"]
+    assert (proposal["subject"], proposal["action"], proposal["change"], proposal["hash"]) == (
+        "workflow:job",
+        "budget",
+        {"budget": "tokens", "from": 5000, "to": 10000},
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def test_a_workflow_that_lies_elsewhere_is_found_by_its_runs(
+    workflow: Callable[..., Path], workspace: Path, orchestrate: Orchestrate
+) -> None:
+    path = workflow("FINAL(1)")
+    (workspace / "deep" / "below").mkdir(parents=True)
+    moved = path.rename(workspace / "deep" / "below" / "any.md")
+    record(workspace, *ended(20, "job"))
+    assert json.loads(orchestrate("review", "--json", "--since", "7d").stdout)["proposals"] == []
+    assert orchestrate(str(moved)).returncode == 0
+    found = json.loads(orchestrate("review", "--json", "--since", "7d").stdout)["proposals"]
+    assert {(one["action"], one["hash"]) for one in found} == {
+        (action, hashlib.sha256(moved.read_bytes()).hexdigest()) for action in ("budget", "drop")
+    }
