@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from orchestrator.memory.reviewing.review import review
 from orchestrator.memory.reviewing.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.memory.reviewing.review import Review
 
@@ -100,15 +99,24 @@ def long(n_records: int) -> None:
             ("26w", "half a year beside the half before, so all of them"),
             ("7d", "the last week"),
         ):
-            timings = sorted(_timed(folder, since) for _ in range(3))
-            seconds, peaks = [one[0] for one in timings], [one[1] for one in timings]
-            rows.append([what, f"{seconds[1]:.1f} ({seconds[0]:.1f}-{seconds[2]:.1f})", max(peaks)])
+            walls, cpus, peaks = zip(*(_timed(folder, since) for _ in range(3)), strict=True)
+            rows.append([what, _three(walls), _three(cpus), max(peaks)])
         size = record.stat().st_size / 1e6
-    report(f"A review of {n_records:,} records ({size:,.0f} MB)", ["window", "s", "peak MB"], rows)
+    report(
+        f"A review of {n_records:,} records ({size:,.0f} MB)",
+        ["window", "s", "of the processor, s", "peak MB"],
+        rows,
+    )
 
 
-def _timed(workspace: str, since: str) -> tuple[float, float]:
-    """Seconds and the most memory of one review."""
+def _three(values: Sequence[float]) -> str:
+    """The median of three, with minimum and maximum."""
+    low, middle, high = sorted(values)
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _timed(workspace: str, since: str) -> tuple[float, float, float]:
+    """Seconds, seconds of the processor and the most memory of one review."""
     command = [
         sys.executable,
         "-m",
@@ -125,11 +133,7 @@ def _timed(workspace: str, since: str) -> tuple[float, float]:
     _, code, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(code)
     assert child.returncode == 0
-    return time.perf_counter() - began, _megabytes(used)
-
-
-def _megabytes(used: resource.struct_rusage) -> float:
-    return used.ru_maxrss / 1024  # kB on Linux
+    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024  # kB on Linux
 
 
 def quiet(n_seeds: int) -> None:

@@ -15,12 +15,13 @@ from orchestrator.memory.record import FORGOTTEN
 from orchestrator.memory.reviewing.entry import entries
 from orchestrator.memory.reviewing.regret import Tries
 from orchestrator.memory.reviewing.sample import Sample
-from orchestrator.memory.reviewing.units import Open, Unit
+from orchestrator.memory.reviewing.units import Counted, Open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.memory.reviewing.entry import Entry
+    from orchestrator.memory.reviewing.units import Unit
     from orchestrator.memory.reviewing.window import Window
 
 MAX_OPEN = 2000
@@ -28,6 +29,9 @@ MAX_OPEN = 2000
 
 _AT = b'{"at":"'
 _SKILL = b'"skill":"'
+
+_NOTHING = (-1, ""), Open()
+"""The key and the value of a run that is none."""
 
 Samples = dict[str, Sample]
 """By subject: `skill:NAME`, `strategy:WORKFLOW/NAME`, `workflow:NAME`."""
@@ -80,7 +84,7 @@ class _Reader:
         self._window = window
         self._found = Reading()
         self._open: OrderedDict[tuple[int, str], Open] = OrderedDict()
-        self._latest: tuple[int, str] | None = None
+        self._latest = _NOTHING
 
     def near(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """The lines that may lie in a window: most of a long record do not, and are not decoded."""
@@ -104,8 +108,8 @@ class _Reader:
         if entry is None:
             self._found.n_skipped += 1
             return
-        if (skill := entry.skill) is not None and entry.at > self._found.last_used.get(skill, ""):
-            self._found.last_used[skill] = entry.at
+        if place is None and entry.skill is not None:
+            self._used(entry.skill, entry.at)
         if entry.error_kind == FORGOTTEN:
             self._forget(entry)
         elif place is not None:
@@ -115,16 +119,22 @@ class _Reader:
         """What was read; every run is closed."""
         while self._open:
             self._close_oldest()
+        for samples in (self._found.before, self._found.now):
+            for subject, sample in samples.items():
+                if subject.startswith("skill:"):
+                    self._used(subject.removeprefix("skill:"), sample.last)
         return self._found
+
+    def _used(self, skill: str, at: str) -> None:
+        if at > self._found.last_used.get(skill, ""):
+            self._found.last_used[skill] = at
 
     def _note_use(self, line: bytes, day: bytes) -> None:
         start = line.find(_SKILL)
         if start > 0:
             start += len(_SKILL)
             name = line[start : line.find(b'"', start)].decode("utf-8", "replace")
-            when = day.decode("ascii", "replace")
-            if when > self._found.last_used.get(name, ""):
-                self._found.last_used[name] = when
+            self._used(name, day.decode("ascii", "replace"))
 
     def _count(self, entry: Entry, place: int) -> None:
         self._found.n_records += 1
@@ -142,19 +152,16 @@ class _Reader:
             self._close_oldest()  # nothing else belongs to it: it is the only one without a name
 
     def _add(self, subject: str, entry: Entry, place: int, opened: Open) -> None:
-        samples = self._found.now if place else self._found.before
-        sample = samples.get(subject)
-        if sample is None:
-            sample = samples[subject] = Sample()
-        sample.add(entry)
-        if entry.said is not None:
-            opened.judged(subject, entry)
+        counted = opened.counts.get(subject)
+        if counted is None:
+            samples = self._found.now if place else self._found.before
+            counted = opened.counts[subject] = Counted(samples.setdefault(subject, Sample()))
+        counted.add(entry)
 
     def _opened(self, place: int, run: str) -> Open:
         key = place, run
-        if key == self._latest:
-            return self._open[key]  # as most often
-        self._latest = key
+        if key == self._latest[0]:
+            return self._latest[1]  # as most often
         opened = self._open.get(key)
         if opened is None:
             if len(self._open) >= MAX_OPEN:
@@ -164,19 +171,19 @@ class _Reader:
                 self._open.move_to_end(key, last=False)
         else:
             self._open.move_to_end(key)
+        self._latest = key, opened
         return opened
 
     def _close_oldest(self) -> None:
         key, opened = self._open.popitem(last=False)
-        if key == self._latest:
-            self._latest = None
+        if key == self._latest[0]:
+            self._latest = _NOTHING
         place = key[0]
-        samples = self._found.now if place else self._found.before
         for unit in opened.units.values():
             self._close_unit(unit, place, opened)
-        for subject, counted in opened.counts.items():
-            if (sample := samples.get(subject)) is not None:
-                sample.close_run(counted)
+        for counted in opened.counts.values():
+            if counted.n:
+                counted.sample.close_run(counted)
 
     def _close_unit(self, unit: Unit, place: int, opened: Open) -> None:
         """Count what a workflow came to, and how its first strategy did, which chance may have chosen."""

@@ -42,6 +42,7 @@ class Sample:
     """
 
     calls: int = 0
+    last: str = ""  # the time of the latest record
     well: int = 0
     unverified: int = 0
     failed: int = 0
@@ -69,6 +70,7 @@ class Sample:
     def add(self, entry: Entry) -> None:
         """Count one call."""
         self.calls += 1
+        self.last = entry.at  # lines come in about the order of their times
         run, said, outcome = entry.run, entry.said, entry.outcome
         if said is True:
             self.well += 1
@@ -86,7 +88,7 @@ class Sample:
             part = self.versions.get(version) or self._version(version)
             part.n += 1
             part.ok += said
-            part.last = entry.at  # lines come in about the order of their times
+            part.last = entry.at
         if entry.usd or entry.tokens_in or entry.tokens_out:
             self._spent(entry)
         if entry.duration_s is not None:

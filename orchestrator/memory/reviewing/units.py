@@ -9,6 +9,7 @@ from orchestrator.memory.record import UNDECIDED
 
 if TYPE_CHECKING:
     from orchestrator.memory.reviewing.entry import Entry
+    from orchestrator.memory.reviewing.sample import Sample
 
 
 @dataclass(slots=True)
@@ -44,10 +45,22 @@ class Unit:
 class Counted:
     """A run's judged calls of one subject, those that did well, and of these how many have a time, and their sum."""
 
+    sample: Sample
     n: int = 0
     ok: int = 0
     timed: int = 0
     seconds: float = 0.0
+
+    def add(self, entry: Entry) -> None:
+        """Count a call, in its sample too."""
+        self.sample.add(entry)
+        if entry.said is not None:
+            self.n += 1
+            if entry.said:
+                self.ok += 1
+                if entry.duration_s:
+                    self.timed += 1
+                    self.seconds += entry.duration_s
 
 
 @dataclass(slots=True)
@@ -56,18 +69,6 @@ class Open:
 
     counts: dict[str, Counted] = field(default_factory=dict)
     units: dict[tuple[str, str], Unit] = field(default_factory=dict)
-
-    def judged(self, subject: str, entry: Entry) -> None:
-        """Count a call that says something."""
-        counts = self.counts.get(subject)
-        if counts is None:
-            counts = self.counts[subject] = Counted()
-        counts.n += 1
-        if entry.said:
-            counts.ok += 1
-            if entry.duration_s:
-                counts.timed += 1
-                counts.seconds += entry.duration_s
 
     def attempt(self, workflow: str, entry: Entry) -> None:
         """Take in an attempt of a workflow."""
