@@ -1,8 +1,8 @@
-"""Makes the pictures in docs/pictures/: pages of an example run, in headless Chromium.
+"""Makes the pictures in docs/pictures/: pages of examples, in headless Chromium.
 
     python tools/screenshots.py [FOLDER]
 
-The example is run from its recording, so the pictures change only when pages do.
+The examples are run from their recordings, so the pictures change only when pages do.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ class Picture:
     height: int
     scheme: str
     keys: tuple[str, ...] = ()
+    page: str = "run"
 
 
 PICTURES = (
     Picture("run.png", 1200, 720, "light", ("j",)),
     Picture("run-dark.png", 1200, 720, "dark"),
     Picture("run-phone.png", 390, 780, "light"),
+    Picture("learning.png", 1200, 720, "light", page="learning"),
 )
 
 
@@ -65,12 +67,12 @@ def main() -> None:
 
 def make(browser: Browser, work: Path, folder: Path) -> None:
     """Run the example in `work` and write the pictures into `folder`."""
-    page_path = run_example(work)
+    pages = {"run": run_example(work), "learning": learn_example(work)}
     folder.mkdir(parents=True, exist_ok=True)
     for picture in PICTURES:
         size = {"width": picture.width, "height": picture.height}
         page = browser.new_page(viewport=size, color_scheme=picture.scheme)  # type: ignore[arg-type]  # a literal
-        page.goto(page_path.as_uri())
+        page.goto(pages[picture.page].as_uri())
         for key in picture.keys:
             page.keyboard.press(key)
         page.screenshot(path=str(folder / picture.name))
@@ -79,15 +81,32 @@ def make(browser: Browser, work: Path, folder: Path) -> None:
 
 def run_example(work: Path) -> Path:
     """The page of a run of examples/research, run in a copy of it."""
-    shutil.copytree(ROOT / "examples" / "research", work / "research")
-    command = [sys.executable, "-m", "orchestrator"]
-    env = {**os.environ, "HOME": str(work), "XDG_DATA_HOME": str(work / "data"), "COLUMNS": "80"}
-    words = ["workflow.md", "--workspace", ".", "--model", "recorded:recorded.yaml", "--yes"]
-    subprocess.run([*command, *words], cwd=work / "research", env=env, check=True, capture_output=True)
-    out = work / "research" / "view.html"
-    view = [*command, "view", "--workspace", ".", "--out", str(out)]
-    subprocess.run(view, cwd=work / "research", env=env, check=True, capture_output=True)
+    _run(work, "research", 1)
+    return _view(work, "research")
+
+
+def learn_example(work: Path) -> Path:
+    """The page of what examples/many-notes learns in three runs of a copy of it."""
+    _run(work, "many-notes", 3)
+    return _view(work, "many-notes", "--learning")
+
+
+def _run(work: Path, example: str, times: int) -> None:
+    shutil.copytree(ROOT / "examples" / example, work / example)
+    for _ in range(times):
+        _orchestrate(work, example, "workflow.md", "--model", "recorded:recorded.yaml", "--yes")
+
+
+def _view(work: Path, example: str, *options: str) -> Path:
+    out = work / example / "view.html"
+    _orchestrate(work, example, "view", *options, "--out", str(out))
     return out
+
+
+def _orchestrate(work: Path, example: str, *words: str) -> None:
+    env = {**os.environ, "HOME": str(work), "XDG_DATA_HOME": str(work / "data"), "COLUMNS": "80"}
+    command = [sys.executable, "-m", "orchestrator", *words, "--workspace", "."]
+    subprocess.run(command, cwd=work / example, env=env, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

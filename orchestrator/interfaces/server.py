@@ -46,7 +46,7 @@ LOOK_AROUND_S = 1.0
 REST = 10
 """After work of a second it rests for so many: a page that is open costs no more than a tenth of a processor."""
 
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 5.0
 """After so long without news a stream says that it is there; a reader that is gone is noticed by that."""
 
 MAX_STREAMS = 40

@@ -175,6 +175,19 @@ def test_the_page_of_what_was_learned_follows_the_record_and_new_skills(served, 
     expect(page.locator(".unused code", has_text="brand-new")).to_be_visible(timeout=15_000)  # still unfolded
 
 
+def test_a_page_that_nobody_looks_at_catches_up_when_it_is_seen_again(served, opened, tmp_path):
+    """A browser gives one server six connections; what is hidden must not hold one."""
+    page = opened(f"{served.address}learning").page
+    expect(page.locator("#state")).to_have_text("● live")
+    turn = "Object.defineProperty(document, 'visibilityState', {value: '%s', configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(turn % "hidden")
+    expect(page.locator("#state")).to_have_text("○ paused")
+    UsageStore(tmp_path).record(run="r", call="0", workflow="note", strategy="written", outcome="ok")
+    page.evaluate(turn % "visible")
+    expect(page.locator("h2").first).to_have_text("note", timeout=15_000)
+    expect(page.locator("#state")).to_have_text("● live")
+
+
 def test_only_who_has_the_whole_address_is_answered(served, tmp_path):
     run = made_run(tmp_path / "memory/runs", 2).name
     token = served.path.strip("/")

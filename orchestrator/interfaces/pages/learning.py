@@ -74,8 +74,8 @@ def _facts(record: Record, tallies: Tallies, parts: Sequence[Part]) -> tuple[str
     if not tallies.n_records:
         return ("nothing is on record yet",)
     n_calls = sum(one.calls for one in tallies.skills.values())
-    return (
-        f"{plural(n_runs, 'run')} of {plural(len(record.workflows), 'workflow')}",
-        f"{plural(n_calls, 'call')} of {plural(len(tallies.skills), 'skill')}",
-        f"{plural(sum(part.n_programs for part in parts), 'program')} learned",
-    )
+    n_programs = sum(part.n_programs for part in parts)
+    facts = [f"{plural(n_runs, 'run')} of {plural(len(record.workflows), 'workflow')}"]
+    if n_calls:
+        facts.append(f"{plural(n_calls, 'call')} of {plural(len(tallies.skills), 'skill')}")
+    return (*facts, f"{plural(n_programs, 'program')} learned")

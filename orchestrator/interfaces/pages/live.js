@@ -13,12 +13,23 @@
     state.textContent = text;
     state.className = look;
   };
+  // A browser opens few connections to one server: a page that nobody looks at gives its own back.
   window.follow = (heard) => {
-    const source = new EventSource(address);
-    source.addEventListener("open", () => say("● live", "good"));
-    source.addEventListener("error", () => say("○ not live: no answer from the server", "faint"));
-    source.addEventListener("end", () => { source.close(); say("", ""); });
-    source.addEventListener("problem", (event) => { source.close(); say(JSON.parse(event.data), "bad"); });
-    for (const [name, take] of Object.entries(heard)) source.addEventListener(name, (event) => take(event.data));
+    let source = null, over = false, missed = false;
+    const end = (text, look) => { over = true; source.close(); say(text, look); };
+    const connect = () => {
+      source = new EventSource(address);
+      source.addEventListener("open", () => { say("● live", "good"); if (missed && heard.changed) heard.changed(); missed = false; });
+      source.addEventListener("error", () => { missed = true; say("○ not live: no answer from the server", "faint"); });
+      source.addEventListener("end", () => end("", ""));
+      source.addEventListener("problem", (event) => end(JSON.parse(event.data), "bad"));
+      for (const [name, take] of Object.entries(heard)) source.addEventListener(name, (event) => take(event.data));
+    };
+    document.addEventListener("visibilitychange", () => {
+      if (over) return;
+      if (document.visibilityState === "visible") { if (source.readyState === EventSource.CLOSED) connect(); }
+      else { missed = true; source.close(); say("○ paused", "faint"); }
+    });
+    connect();
   };
 })();
