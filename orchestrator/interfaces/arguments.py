@@ -286,7 +286,7 @@ def _add_record(commands: Commands[Parser]) -> None:
     view.add_argument(
         "--serve", action="store_true", help="serve all pages to this machine, with what goes on right now"
     )
-    view.add_argument("--port", metavar="N", type=int, default=0, help="of --serve (any that is free)")
+    view.add_argument("--port", metavar="N", type=int, help="of --serve (any that is free)")
     _in_workspace(view, json=False)
     status = _command(commands, "status", "status", "list the runs of a workspace, newest first")
     status.add_argument("run", metavar="RUN", nargs="?", help="one run only")

@@ -29,12 +29,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "`--serve` writes no file", hint="leave `--out` and `--learning` away; it serves every page"
         )
-    if not 0 <= args.port <= MAX_PORT:
+    if args.port is not None and not 1 <= args.port <= MAX_PORT:
         raise UsageError(f"`--port {args.port}` is no port", hint=f"name one from 1 to {MAX_PORT}, or none")
     workspace = existing_workspace(args.workspace)
     stopped = Stop()
     try:
-        asyncio.run(_serve(workspace, args.port, args.run, stopped))
+        asyncio.run(_serve(workspace, args.port or 0, args.run, stopped))
     except asyncio.CancelledError:
         pass
     finally:

@@ -24,6 +24,10 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, option, False):
             code: int = importlib.import_module(module).run(args)
             return code
+    if args.port is not None:
+        raise UsageError(
+            "`--port` is for `--serve`", hint="`orchestrate view --serve --port N` serves all pages"
+        )
     workspace = existing_workspace(args.workspace)
     if args.run is None and not list_runs(workspace):
         raise UsageError(f"no runs in `{workspace.root}`", hint="`orchestrate WORKFLOW` makes one")

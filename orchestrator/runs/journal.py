@@ -265,9 +265,9 @@ def read_journal(path: Path, *, strict: bool = False, only: frozenset[str] | Non
             yield event
 
 
-def event_of(line: bytes, path: Path) -> Event | None:
+def event_of(line: bytes, path: Path, number: int) -> Event | None:
     """The event of one whole line of a journal, for who reads it as it grows. Raises as `read_journal` does."""
-    return _read(line, path, 0, torn=False)
+    return _read(line, path, number, torn=False)
 
 
 def read_ends(path: Path) -> tuple[Event | None, Event | None]:

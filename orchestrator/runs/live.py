@@ -24,6 +24,7 @@ class LiveRun:
         self.folder = folder
         self.tree = Tree()
         self.seq = -1
+        self._n_lines = 0
         self._place = Place()
 
     def read_on(self, after: int = -1) -> set[str]:
@@ -34,7 +35,8 @@ class LiveRun:
         changed: set[str] = set()
 
         def take(line: bytes) -> None:
-            event = event_of(line, self.folder / FILE_NAME)
+            self._n_lines += 1
+            event = event_of(line, self.folder / FILE_NAME, self._n_lines)
             if event is None:
                 return
             self.tree.add(event)
@@ -52,7 +54,7 @@ class LiveRun:
         return finished is not None and finished["status"] not in RESUMABLE
 
     def _again(self) -> None:
-        self.tree, self.seq = Tree(), -1
+        self.tree, self.seq, self._n_lines = Tree(), -1, 0
 
 
 def _with_callers(call: str) -> list[str]:

@@ -91,6 +91,20 @@ WRONG = {
     "schedule print --for launchd --at noon": (
         "error: `--at noon` is no time of the week\n"
         'hint: write a day and a time, as --at "mon 04:17", or a time alone for every day\n'
+    "view --serve --port 70000": (
+        "error: `--port 70000` is no port\nhint: name one from 1 to 65535, or none\n"
+    ),
+    "view --serve --out page.html": (
+        "error: `--serve` writes no file\nhint: leave `--out` and `--learning` away; it serves every page\n"
+    ),
+    "view --port 8000": (
+        "error: `--port` is for `--serve`\nhint: `orchestrate view --serve --port N` serves all pages\n"
+    ),
+    "view latest --learning": (
+        "error: `--learning` shows a whole workspace, and no run\nhint: `orchestrate view latest` shows the run\n"
+    ),
+    "view 2026 --serve": (
+        "error: no run `2026` in `{here}` (0 known)\nhint: `orchestrate status` lists the runs\n"
     ),
     "init digest.md": (
         "error: `digest.md` is no folder\nhint: name a folder, new or not: orchestrate init DIR\n"

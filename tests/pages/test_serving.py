@@ -18,6 +18,10 @@ from playwright.sync_api import expect
 
 from orchestrator.memory.usage import UsageStore
 
+HOSTILE = (
+    "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    "</strong></a></title></svg><svg onload=\"document.title='owned'\">\" onclick=\"document.title='owned'"
+)
 COMMAND = (sys.executable, "-P", "-m", "orchestrator")
 
 
@@ -186,6 +190,22 @@ def test_a_page_that_nobody_looks_at_catches_up_when_it_is_seen_again(served, op
     page.evaluate(turn % "visible")
     expect(page.locator("h2").first).to_have_text("note", timeout=15_000)
     expect(page.locator("#state")).to_have_text("● live")
+
+
+def test_names_in_the_list_stay_text(served, opened, tmp_path):
+    made_run(tmp_path / "memory/runs", 2, HOSTILE)
+    found = opened(served.address)
+    page = found.page
+    assert "<img src=x onerror=" in page.locator(".runs strong").inner_text()
+    page.locator(".runs a").click()
+    expect(page.locator("#workflow")).to_contain_text("<img src=x onerror=")
+    page.go_back()
+    UsageStore(tmp_path).record(run="r", call="0", workflow=HOSTILE, strategy=HOSTILE, outcome="ok")
+    page.click("a:has-text('What was learned')")
+    expect(page.locator("h2").first).to_contain_text("<img src=x onerror=")
+    assert page.locator("img, iframe, [onload], [onclick], [onerror]").count() == 0
+    assert page.title() == f"Learned · {tmp_path.name}"
+    assert found.complaints == []
 
 
 def test_only_who_has_the_whole_address_is_answered(served, tmp_path):
