@@ -101,6 +101,7 @@ class RunRequest:
     strict: bool = False
     accepts_prices: bool = False
     vouching: Vouching = "program"
+    run: str | None = None  # its id, for who has to know it before
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,8 @@ def plan(request: RunRequest) -> Plan:
     """Look up all that a run needs. Raises UserError, with every problem of a file at once, and ModelUnavailable."""
     path = find_workflow(Path(request.workflow), request.workspace)
     workspace = workspace_of(request.workspace, path)
-    return _planned(request, load_workflow(path, strict=request.strict), workspace, run_id(datetime.now(UTC)))
+    run = request.run or run_id(datetime.now(UTC))
+    return _planned(request, load_workflow(path, strict=request.strict), workspace, run)
 
 
 def plan_resume(request: ResumeRequest) -> Plan | RunResult:

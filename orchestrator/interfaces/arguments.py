@@ -148,6 +148,21 @@ def _add_run(commands: Commands[Parser]) -> None:
     run.add_argument(
         "workflow", metavar="WORKFLOW", nargs="?", help="a Markdown file, or the name of a bundled workflow"
     )
+    _run_choices(run)
+    run.add_argument("--input-json", metavar="FILE", help="a JSON object of inputs; - is stdin")
+    run.add_argument(
+        "--detach", action="store_true", help="print the run's id and let it go on apart from this process"
+    )
+    run.add_argument(
+        "--as", dest="run_id", metavar="RUN", help=argparse.SUPPRESS
+    )  # for a program that has to know it before
+    run.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
+    run.add_argument("--strict", action="store_true", help="treat warnings about the workflow as errors")
+    _in_workspace(run)
+
+
+def _run_choices(run: Parser) -> None:
+    """What is chosen of a run, whoever begins it."""
     run.add_argument(
         "--input",
         metavar="k=v",
@@ -156,7 +171,6 @@ def _add_run(commands: Commands[Parser]) -> None:
         default=[],
         help="an input, read by its declared type",
     )
-    run.add_argument("--input-json", metavar="FILE", help="a JSON object of inputs; - is stdin")
     run.add_argument(
         "--budget",
         metavar="k=v",
@@ -181,12 +195,6 @@ def _add_run(commands: Commands[Parser]) -> None:
         action="store_true",
         help="ask nobody about trust and add nothing to skills.lock, as in CI",
     )
-    run.add_argument(
-        "--detach", action="store_true", help="print the run's id and let it go on apart from this process"
-    )
-    run.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
-    run.add_argument("--strict", action="store_true", help="treat warnings about the workflow as errors")
-    _in_workspace(run)
 
 
 def _add_documents(commands: Commands[Parser]) -> None:
@@ -370,6 +378,7 @@ def _add_workspace(commands: Commands[Parser]) -> None:
         commands, "doctor", "doctor", "check this machine: Python, environments, programs, workspace"
     )
     _in_workspace(doctor)
+    _add_watch(commands)
     mcp = _command(commands, "mcp", "mcp", "serve runs and skills to a host over MCP, on stdin and stdout")
     _in_workspace(mcp, json=False)
     schedule = _command(
@@ -386,3 +395,22 @@ def _add_workspace(commands: Commands[Parser]) -> None:
         "--at", metavar="WHEN", default="mon 04:17", help='"mon 04:17", or "04:17" for every day (mon 04:17)'
     )
     _in_workspace(schedule)
+
+
+def _add_watch(commands: Commands[Parser]) -> None:
+    watch = _command(
+        commands,
+        "watch",
+        "watch",
+        "check skills and workflows as they change, or run a workflow for each file that arrives",
+    )
+    watch.add_argument(
+        "workflow", metavar="WORKFLOW", nargs="?", help="what to run for each file (nothing: check)"
+    )
+    watch.add_argument(
+        "--on", metavar="GLOB", help="the files, from the workspace, quoted: 'inbox/*', 'inbox/**/*.pdf'"
+    )
+    watch.add_argument("--once", action="store_true", help="take what is there now, and end")
+    watch.add_argument("--jobs", type=int, default=2, metavar="N", help="at most so many runs at once (2)")
+    _run_choices(watch)
+    _in_workspace(watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,8 @@ from orchestrator.workspace import expanded_path
 
 if TYPE_CHECKING:
     import argparse
+
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,11 +59,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> RunRequest:
-    typed, budget, word = _pairs(args)
+    typed, budget, word = pairs(args)
     if word is None:
         raise UsageError(
             "no workflow was named", hint="orchestrate WORKFLOW.md, or `orchestrate init` to make one"
         )
+    if args.run_id is not None and not RUN_ID.fullmatch(args.run_id):
+        raise UsageError(f"`--as {args.run_id}` is no run's id", hint="leave it out: a run finds its own")
     path = Path(word)
     if args.implicit and not find_workflow(path, args.workspace).exists():
         _neither_command_nor_file(word)
@@ -77,10 +82,11 @@ def _request(args: argparse.Namespace) -> RunRequest:
         strict=args.strict,
         accepts_prices=args.yes,
         vouching="frozen" if args.frozen else "yes" if args.yes else "none",
+        run=args.run_id,
     )
 
 
-def _pairs(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str], str | None]:
+def pairs(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str], str | None]:
     """Inputs, limits and the workflow.
 
     `--input a=1 b=2` takes several words, and so also a workflow that follows it: that is the last one without `=`.

@@ -76,6 +76,21 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def locked_now(path: Path) -> Iterator[bool]:
+    """The same without waiting: the value is False, and nothing is held, where somebody else holds it."""
+    with contextlib.ExitStack() as stack:
+        with _problems_at(path):
+            fd = stack.enter_context(_opened_for_append(path))
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                is_ours = False
+            else:
+                is_ours = True
+        yield is_ours
+
+
 def sync(path: Path) -> None:
     """Put what was appended to a file on the disk."""
     with _problems_at(path):
