@@ -60,8 +60,9 @@ class Hints(FileSystemEventHandler):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` asks to go on
                 signal.signal(number, self._stop)
         self._listen_to_warnings()
-        self._observer: Any = Observer()
+        self._observer: Any = None
         try:
+            self._observer = Observer()
             self._observer.start()
         except OSError as error:
             self._give_up(error)
@@ -130,7 +131,7 @@ class Hints(FileSystemEventHandler):
         why = _IS_FULL.get(error.errno or 0, error.strerror or str(error))
         self.trouble = f"the system gives no events of files: {why}; it is looked every {POLL_S:g} s instead"
         observer, self._observer = self._observer, None
-        if observer.is_alive():
+        if observer is not None and observer.is_alive():
             observer.stop()
 
     def _listen_to_warnings(self) -> None:

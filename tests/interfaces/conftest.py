@@ -10,13 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from watching import Watcher
 
 from orchestrator import load_skills
 from orchestrator.runs.trusting import trust
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -74,6 +75,20 @@ def workflow(workspace: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def watch(clean_env: dict[str, str], workspace: Path) -> Iterator[Callable[..., Watcher]]:
+    """Starts watchers in the workspace, and ends those that are still there."""
+    started: list[Watcher] = []
+
+    def start(*words: str, start: list[str] | None = None) -> Watcher:
+        started.append(Watcher(list(words), workspace, clean_env, start))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
 
 
 MANIFEST = """\
