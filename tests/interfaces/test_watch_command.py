@@ -86,7 +86,11 @@ def test_each_line_can_be_json(note, watch):
     watcher = watch("--once", "--json")
     assert watcher.ended() == 2
     (line,) = watcher.lines
-    assert json.loads(line) == {"path": "workflows/note.md", "state": "problems", "problems": ["\n".join(SAID)]}
+    assert json.loads(line) == {
+        "path": "workflows/note.md",
+        "state": "problems",
+        "problems": ["\n".join(SAID)],
+    }
 
 
 def test_folders_that_come_go_and_change_their_name(workspace, watch, clean_env):
@@ -150,7 +154,7 @@ def test_a_burst_that_overflows_the_queue_hides_nothing(note, watch):
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is the kernel's")
 def test_without_events_it_is_said_and_looked_all_the_same(note, watch):
     none = ["unshare", "--user", "--map-current-user"]
-    script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\""
+    script = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
     words = [*none, "sh", "-c", script, "sh"]
     if subprocess.run([*words, "true"], capture_output=True).returncode:
         pytest.skip("no user namespace can be made here")

@@ -18,7 +18,9 @@ LONGEST_S = 60.0
 class Watcher:
     """`orchestrate watch` with these words; `lines` is what it printed on stdout so far, `said` on stderr."""
 
-    def __init__(self, words: list[str], cwd: Path, env: dict[str, str], start: list[str] | None = None) -> None:
+    def __init__(
+        self, words: list[str], cwd: Path, env: dict[str, str], start: list[str] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
             [*(start or []), sys.executable, "-m", "orchestrator", "watch", *words],
             cwd=cwd, env=env, text=True, stdin=subprocess.DEVNULL,
