@@ -411,6 +411,6 @@ def _add_watch(commands: Commands[Parser]) -> None:
         "--on", metavar="GLOB", help="the files, from the workspace, quoted: 'inbox/*', 'inbox/**/*.pdf'"
     )
     watch.add_argument("--once", action="store_true", help="take what is there now, and end")
-    watch.add_argument("--jobs", type=int, default=2, metavar="N", help="at most so many runs at once (2)")
+    watch.add_argument("--jobs", type=int, metavar="N", help="at most so many runs at once (2)")
     _run_choices(watch)
     _in_workspace(watch)

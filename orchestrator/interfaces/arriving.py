@@ -29,7 +29,7 @@ from orchestrator.interfaces.following import COMMAND
 from orchestrator.interfaces.run import pairs
 from orchestrator.interfaces.terminal import clean, plural, say, show
 from orchestrator.memory.arrivals import N_TRIES, REFUSED, Arrival, Arrivals
-from orchestrator.runs.history import process_of, run_info
+from orchestrator.runs.history import process_of, result_of_run, run_info
 from orchestrator.runs.journal import FILE_NAME, is_alive
 from orchestrator.runs.past import RESUMABLE
 from orchestrator.workspace import workspace_of
@@ -48,6 +48,9 @@ BUSY_S = 0.1
 
 MERCY_S = 1.8
 """How long a run may take to stop; its own mercy for its workers is shorter (`stopping`)."""
+
+N_JOBS = 2
+"""Runs at once unless told otherwise: each has workers and a budget of its own."""
 
 PLACE = "{}"
 """In an input: where the file's path goes."""
@@ -151,7 +154,7 @@ def path_input(properties: Mapping[str, Any], required: list[str], typed: Mappin
 
 def _order(args: argparse.Namespace) -> Order:
     typed, budget, word = pairs(args)
-    if args.jobs < 1:
+    if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"`--jobs {args.jobs}`: not one run could begin", hint="give 1 or more")
     path = find_workflow(Path(word or ""), args.workspace)
     workflow = load_workflow(path)
@@ -174,7 +177,7 @@ def _order(args: argparse.Namespace) -> Order:
         pattern=args.on,
         typed=typed | ({} if where is None else {where: PLACE}),
         words=tuple(words),
-        n_jobs=args.jobs,
+        n_jobs=N_JOBS if args.jobs is None else args.jobs,
         as_json=args.json,
     )
 
@@ -269,13 +272,16 @@ def _take_ended(order: Order, desk: Desk) -> int:
 def _end(folder: Path) -> tuple[str, str]:
     """What a run without a process came to, and what is to be said of it."""
     if not (folder / FILE_NAME).exists():
-        said = ""
+        said = _last_words(folder)
         with contextlib.suppress(OSError):
-            said = (folder / OUTPUT).read_text("utf-8", "replace")
             (folder / OUTPUT).unlink()
             folder.rmdir()
-        return REFUSED, said.strip()
+        return REFUSED, said
     info = run_info(folder)
+    if info.status == "denied" and not (result_of_run(folder) or {}).get("attempts"):
+        return REFUSED, _last_words(
+            folder
+        ) or info.message  # it would be so for each file until somebody trusts a skill
     if info.status == "suspended":
         needs = [str(need["id"]) for need in info.needs if need["kind"] == "approval"]
         answer = f" --approve {' '.join(needs)}" if needs else ""
@@ -285,11 +291,24 @@ def _end(folder: Path) -> tuple[str, str]:
     return info.status, info.message
 
 
+def _last_words(folder: Path) -> str:
+    """The error that a run printed, with its hint."""
+    try:
+        lines = (folder / OUTPUT).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    begin = next((number for number, line in enumerate(lines) if line.startswith("error: ")), 0)
+    end = next((number for number, line in enumerate(lines) if line.startswith("denied ")), len(lines))
+    return "\n".join(lines[begin:end]).removeprefix("error: ").strip()
+
+
 def _left(order: Order, arrivals: Arrivals, hints: Hints) -> Iterator[Arrival]:
     """What an earlier watcher left: begun and not ended, or refused; without files that are no longer what they were."""
     for arrival in [one for one in arrivals.known.values() if one.status in ("", REFUSED)]:
         if hints.stopped_by is not None:
             return
+        if arrival.status == REFUSED:
+            arrival = Arrival(arrival.path, arrival.digest, run_id(datetime.now(UTC)))
         has_begun = (order.workspace.runs / arrival.run / FILE_NAME).exists()
         if not has_begun and _digest(order.workspace.root / arrival.path) != arrival.digest:
             if not arrival.status:

@@ -1,6 +1,7 @@
 """The server as a host meets it: a process on stdin and stdout, asked by the client of the SDK."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp_types import ElicitResult, TextContent
 
+from orchestrator import load_skills
 from orchestrator.runs.journal import is_alive
+from orchestrator.runs.trusting import trust
+from orchestrator.workspace import Workspace
 
 ADDED = 'FINAL(skills.adder.add(a=inputs["a"], b=2))'
 WAITS = "import time\nprint('before')\ntime.sleep({s})"
@@ -163,6 +167,36 @@ def test_progress_is_told_while_a_run_goes_on(host, workflow, mode):
     assert len(counts) > 1
     assert counts == sorted(set(counts))
     assert told[-1][1] == "cell 3 · 1 call"
+
+
+def test_a_server_sees_skills_as_they_are_now_and_one_that_is_half_written_harms_only_itself(
+    call, workspace, workflow
+):
+    def suggested():
+        return [one["name"] for one in value(call("suggest_skills", task="Multiply two numbers."))["skills"]]
+
+    def ran(skill):
+        workflow(f"FINAL(skills.{skill}(a=2, b=3))", skills=[skill])
+        result = call("run_workflow", workflow="job.md")
+        return text(result) if result.is_error else value(result)["answer"]
+
+    assert "multiplier" not in suggested()
+    adder = workspace / "skills" / "adder"
+    new = shutil.copytree(adder, workspace / "skills" / "multiplier")
+    (new / "SKILL.md").write_text("---\nname: multiplier\ndescription: Multiplies two numbers.\n---\n")
+    (new / "code.py").write_text((new / "code.py").read_text().replace("a + b", "a * b"))
+    assert suggested()[0] == "multiplier"
+    assert "is not trusted yet" in ran("multiplier")
+    trust(Workspace(workspace), load_skills(new), "person")
+    assert ran("multiplier") == 6
+    for name in ("SKILL.md", "manifest.yaml", "code.py"):
+        whole = (adder / name).read_bytes()
+        (adder / name).write_bytes(whole[: len(whole) // 2])
+        assert suggested()[0] == "multiplier"
+        assert ran("multiplier") == 6
+        assert "adder" in str(ran("adder"))  # an error that names it
+        (adder / name).write_bytes(whole)
+        assert ran("adder") == 5
 
 
 def test_a_slow_run_gives_its_id_and_outlives_the_server(host, workspace, workflow):

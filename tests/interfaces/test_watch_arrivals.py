@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
-import subprocess
 import threading
 
 import pytest
@@ -153,6 +151,22 @@ def test_a_run_that_could_not_begin_is_told_and_begun_by_the_next_watcher(job, i
     again = watch(*ON, "--once")
     assert (again.ended(), events(again)) == (0, ["inbox/a.txt: begun", "inbox/a.txt: answered"])
     assert runs(workspace) == [("job", "answered")]
+
+
+def test_a_run_that_nobody_may_begin_yet_says_what_to_trust_and_is_begun_after_that(
+    job, inbox, workspace, watch, orchestrate
+):
+    job("FINAL(skills.adder.add(a=1, b=2))", skills=["adder"])
+    code = workspace / "skills" / "adder" / "code.py"
+    code.write_text(code.read_text() + "# more\n")
+    put(inbox / "a.txt", "a")
+    watcher = watch(*ON, "--once")
+    assert watcher.ended() == 1
+    assert events(watcher) == ["inbox/a.txt: begun", "inbox/a.txt: refused"]
+    assert "`orchestrate skills trust adder`" in watcher.lines[-1]
+    assert orchestrate("skills", "trust", "adder", "--yes").returncode == 0
+    again = watch(*ON, "--once")
+    assert (again.ended(), events(again)) == (0, ["inbox/a.txt: begun", "inbox/a.txt: answered"])
 
 
 @pytest.fixture

@@ -106,6 +106,20 @@ WRONG = {
     "view 2026 --serve": (
         "error: no run `2026` in `{here}` (0 known)\nhint: `orchestrate status` lists the runs\n"
     ),
+    "watch digest.md": (
+        "error: a workflow is run on files, so both have to be named\n"
+        "hint: orchestrate watch WORKFLOW --on 'inbox/*'; `orchestrate watch` alone checks the workspace\n"
+    ),
+    "watch --sub-model x": (
+        "error: `--sub-model` is for runs, and nothing is to be run\n"
+        "hint: orchestrate watch WORKFLOW --on 'inbox/*'; `orchestrate watch` alone checks the workspace\n"
+    ),
+    "watch digest.md --on x/* --jobs 0": "error: `--jobs 0`: not one run could begin\nhint: give 1 or more\n",
+    "watch digest.md --on x/*": (
+        "error: the workflow has no input with `format: path`: where does the file's path go?\n"
+        "hint: say so with --input NAME={}\n"
+    ),
+    "run days.md --as me": "error: `--as me` is no run's id\nhint: leave it out: a run finds its own\n",
     "init digest.md": (
         "error: `digest.md` is no folder\nhint: name a folder, new or not: orchestrate init DIR\n"
     ),
@@ -168,7 +182,7 @@ def test_a_mistyped_run_names_the_closest(orchestrate: Orchestrate, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "command", ["doctor", "status", "usage", "review", "skills", "show", "suggest adding", "view"]
+    "command", ["doctor", "status", "usage", "review", "skills", "show", "suggest adding", "view", "watch"]
 )
 def test_workspace_that_is_not_there_has_nothing_to_read(
     command: str, here: Path, orchestrate: Orchestrate
