@@ -156,6 +156,7 @@ class StrategyKeys(Keys):
     description: Text
     applies: FitKeys = FitKeys()
     evidence: EvidenceKeys | None = None
+    first: bool = False
 
 
 class EntryKeys(Keys):

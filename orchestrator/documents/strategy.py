@@ -53,6 +53,7 @@ def parse_strategy(text: str, path: Path) -> StrategyDocument:
         version,
         Fit(**keys.applies.model_dump()),
         None if keys.evidence is None else _evidence(keys.evidence),
+        keys.first,
     )
 
 

@@ -93,6 +93,7 @@ class StrategyDocument:
     version: str
     fit: Fit = field(default_factory=Fit)
     evidence: Evidence | None = None  # of a learned one
+    first: bool = False  # of a learned one: somebody wants it tried before all others
 
 
 @dataclass(frozen=True, slots=True)

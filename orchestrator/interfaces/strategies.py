@@ -25,7 +25,7 @@ from orchestrator.memory.experience import experience_of
 from orchestrator.memory.record import FORGOTTEN
 from orchestrator.memory.usage import UsageStore
 from orchestrator.strategies.choose import NAMES, document_of, ordered
-from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, named, programs_of
+from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, named, programs_of, promoted
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def order_of(workspace: Workspace, workflow: str, experience: Experience) -> lis
     names = [*programs, *(name for name in NAMES if name in rows)]
     version = next((row.version for row in reversed(rows.values())), "")
     return (
-        ordered(workflow, version, names, experience, experience.situations.get(workflow, {}))
+        ordered(
+            workflow, version, names, experience, experience.situations.get(workflow, {}), promoted(programs)
+        )
         if names
         else []
     )

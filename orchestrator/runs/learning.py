@@ -18,7 +18,14 @@ from orchestrator.runs.proof import Program, why_unproved
 from orchestrator.runs.story import story_of
 from orchestrator.strategies.advice import advice
 from orchestrator.strategies.choose import Choice, ordered
-from orchestrator.strategies.learned import PREFIX, folder_of, is_learned, program_of, programs_of
+from orchestrator.strategies.learned import (
+    PREFIX,
+    folder_of,
+    is_learned,
+    program_of,
+    programs_of,
+    promoted,
+)
 from orchestrator.strategies.situation import shape_of, situation
 
 if TYPE_CHECKING:
@@ -98,7 +105,8 @@ class Learning:
         if not call.tape.is_empty:  # it began with the order without a record, and keeps it
             return Chosen(tuple(Choice(name) for name in names if not is_learned(name)), here)
         experience = self._experience if self._is_judged(task) else None
-        choices = ordered(task.workflow.name, task.workflow.version, names, experience, here)
+        leading = promoted(self.programs(task))
+        choices = ordered(task.workflow.name, task.workflow.version, names, experience, here, leading)
         said = advice(task.workflow.name, experience) if experience and "rlm" in names else ""
         chosen = Chosen(tuple(choices), here, said)
         learned_ones = {name: self.programs(task)[name].text for name in names if is_learned(name)}
@@ -237,7 +245,10 @@ class Learning:
         experience = experience_of(self._workspace)
         names = [one.strategy for one in chosen.choices]
         workflow = task.workflow
-        now = ordered(workflow.name, workflow.version, names, experience, chosen.situation)[0].strategy
+        leading = promoted(self.programs(task))
+        now = ordered(workflow.name, workflow.version, names, experience, chosen.situation, leading)[
+            0
+        ].strategy
         if now == names[0]:
             return
         row = experience.row(task.workflow.name, now)

@@ -19,7 +19,7 @@ from orchestrator.memory.editions import is_edited
 from orchestrator.strategies.learned import PREFIX, is_learned, named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.documents.types import StrategyDocument, Workflow
     from orchestrator.memory.experience import Experience, Row
@@ -114,21 +114,38 @@ def misfit(
 
 
 def ordered(
-    workflow: str, version: str, names: Sequence[str], experience: Experience | None, situation: Situation
+    workflow: str,
+    version: str,
+    names: Sequence[str],
+    experience: Experience | None,
+    situation: Situation,
+    promoted: Collection[str] = (),
 ) -> list[Choice]:
-    """The strategies of a workflow as they are to be tried. `names` come in the order without a record."""
+    """The strategies of a workflow as they are to be tried. `names` come in the order without a record.
+
+    Those that were `promoted` lead, whatever the record says of them.
+    """
     if experience is None or len(names) < 2 or not experience.knows(names):
         return [Choice(name) for name in names]
     ranked = experience.rank(situation, names)
     found = {one.arm: Choice(one.arm, one.probability, one.score, one.why) for one in ranked}
-    trusted = [name for name in found if _is_trusted(name, experience.row(workflow, name), version)]
-    trusted.sort(key=lambda name: not is_learned(name))  # of several, as they are ranked
+    trusted = [
+        name
+        for name in found
+        if name in promoted or _is_trusted(name, experience.row(workflow, name), version)
+    ]
+    trusted.sort(
+        key=lambda name: (name not in promoted, not is_learned(name))
+    )  # of several, as they are ranked
     if not trusted:
         return list(found.values())
     first, *others = trusted
     rest = [*others, *(name for name in found if name not in trusted)]
+    row = experience.row(workflow, first)
     return [
-        _first(found[first], experience.row(workflow, first)),
+        Choice(first, 1.0, found[first].score, "promoted")
+        if first in promoted
+        else _first(found[first], row),
         *(_never_first(found[name]) for name in rest),
     ]
 

@@ -16,7 +16,7 @@ from orchestrator.memory.editions import edition, original
 from orchestrator.strategies.distilling import rendering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.documents.types import Skill, StrategyDocument
     from orchestrator.workspace import Workspace
@@ -79,7 +79,10 @@ def folder_of(workspace: Workspace, workflow: str) -> Path:
 
 
 def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program], list[str]]:
-    """The programs of a workflow by name, the newest first, and what is wrong with files that are none."""
+    """The programs of a workflow by name, and what is wrong with files that are none.
+
+    Those that say `first: true` lead, then the newest.
+    """
     folder = folder_of(workspace, workflow)
     if not folder.is_dir():
         return {}, []
@@ -93,7 +96,12 @@ def programs_of(workspace: Workspace, workflow: str) -> tuple[dict[str, Program]
             found[name] = Program(name, document, text)
         except (DocumentError, OSError, UnicodeDecodeError) as error:
             problems.append(f"`{path}` is no strategy, and is left out: {error}")
-    return found, problems
+    return dict(sorted(found.items(), key=lambda pair: not pair[1].document.first)), problems
+
+
+def promoted(programs: Mapping[str, Program]) -> tuple[str, ...]:
+    """Those that somebody wants tried before all others."""
+    return tuple(name for name, program in programs.items() if program.document.first)
 
 
 def _name(stem: str, document: StrategyDocument) -> str:

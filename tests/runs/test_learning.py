@@ -117,6 +117,20 @@ def test_a_program_whose_checks_fail_gives_way_and_loses_the_first_place(place):
     assert third.status == "answered"
 
 
+def test_a_program_that_says_first_leads_also_after_a_failure(place):
+    place.solve(cell(COUNTS), head=CHECKED)
+    (name,) = programs(place)
+    head = CHECKED.replace("answer == sum(", "answer == len(inputs['word']) + sum(")
+    other = COUNTS.replace("sum(", "len(inputs['word']) + sum(")
+    place.solve(cell(other), head=head)
+    path = place.root / f"memory/strategies/w/{name}.md"
+    path.write_text(path.read_text().replace("---\n# ", "first: true\n---\n# "))
+    place.solve(cell(other), head=head)
+    (order,) = [event.fields["strategies"] for event in place.events if event.event == "chosen"]
+    first = order[0]
+    assert (first["strategy"], first["probability"], first["why"]) == (f"learned:{name}", 1.0, "promoted")
+
+
 def test_a_program_that_was_edited_begins_with_the_record_of_its_old_cells_and_without_their_place(place):
     place.solve(cell(COUNTS), head=CHECKED)
     (name,) = programs(place)
