@@ -208,8 +208,17 @@ def plan_resume(request: ResumeRequest) -> Plan | RunResult:
     return replace(planned, answers=answers, warnings=(*planned.warnings, *_changes(record.header, planned)))
 
 
-def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
-    """Look up all that it takes to replay a finished run. Raises UsageError for one that is not finished."""
+def plan_replay(
+    run: str,
+    workspace: Path | str | None = None,
+    *,
+    source: str | None = None,
+    vouching: Vouching = "program",
+) -> Plan:
+    """Look up all that it takes to replay a finished run. Raises UsageError for one that is not finished.
+
+    `source` stands in the place of the workflow's recorded text, to see what the run would have come to with it.
+    """
     from orchestrator.runs.resuming import read_record
 
     place = existing_workspace(workspace)
@@ -225,7 +234,9 @@ def plan_replay(run: str, workspace: Path | str | None = None) -> Plan:
             f"run `{folder.name}` never began: there is nothing to compare with", hint="run the workflow anew"
         )
     record = read_record(folder, Backends(place).secrets)
-    return replace(_planned_again(record, place, folder.name), rehearses=True)
+    if source is not None:
+        record.header["source"] = source
+    return replace(_planned_again(record, place, folder.name, vouching=vouching), rehearses=True)
 
 
 async def rehearse(planned: Plan) -> tuple[RunResult, list[Difference]]:

@@ -368,6 +368,9 @@ def _add_review(commands: Commands[Parser]) -> None:
         action="store_true",
         help="print HEARTBEAT_OK, or at most ten lines that need attention",
     )
+    review.add_argument(
+        "--yes", action="store_true", help="of `apply` and `rollback`: do it without a question"
+    )
     _in_workspace(review)
 
 

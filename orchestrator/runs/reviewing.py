@@ -125,6 +125,27 @@ def standing(kept: Kept, known: Known) -> list[Proposal]:
     return [one for one in kept.proposals if one.hash == _hash_now(one, known)]
 
 
+def all_proposals(workspace: Workspace) -> dict[str, Proposal]:
+    """Whatever was ever proposed and is still kept, by id; of the reviews that can be read."""
+    found: dict[str, Proposal] = {}
+    for path in _reviews(workspace):
+        try:
+            value = json.loads(path.read_bytes())
+            made = [proposal.from_object(one) for one in value["proposals"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+        found = {**{one.id: one for one in made}, **found}
+    return found
+
+
+def workflow_file(workspace: Workspace, name: str) -> Path | None:
+    """The file of a workflow that a proposal names; None where there is none of that name."""
+    for path in _workflow_files(workspace):
+        if (found := _workflow(path)) is not None and found[0] == name:
+            return path
+    return None
+
+
 def known_in(workspace: Workspace, catalog: Catalog) -> Known:
     """What there is to change in a workspace: the skills that can be called, and its own workflows."""
     root = workspace.root.resolve()
