@@ -234,16 +234,15 @@ def _undo(workspace: Workspace, found: Applied) -> None:
 def _put(edits: Iterable[Edit], side: Literal["before", "after"]) -> None:
     for edit in edits:
         data: bytes | None = getattr(edit, side)
-        if bytes_of(edit.path) == data:
-            continue
-        if data is None:
+        is_so = bytes_of(edit.path) == data
+        if data is None and not is_so:
             edit.path.unlink(missing_ok=True)
             files.sync(edit.path.parent)
-            continue
-        was_there = edit.path.exists()
-        files.replace(edit.path, data)
-        if not was_there and edit.mode is not None:
-            edit.path.chmod(edit.mode)
+        elif data is not None:
+            if not is_so:
+                files.replace(edit.path, data)
+            if edit.mode is not None and None in (edit.before, edit.after):
+                edit.path.chmod(edit.mode)  # it was made anew, perhaps by somebody who was killed before this
 
 
 def _write(workspace: Workspace, what: Applied) -> None:
