@@ -26,36 +26,56 @@ Key = tuple[str, ...]
 
 
 def with_value(text: str, key: Key, value: Any) -> str:
-    """The text with a key at this value, replaced or added. `value` is a text, a number or a list of them.
+    """The text with a key at this value, replaced or added. `value` is a text, a number or a list of texts.
 
     Raises UsageError where the frontmatter can't be changed so: a person has to do it then.
     """
     start, end = _span(text)
     head = text[start:end]
-    root = _root(head)
-    found, missing = _find(root, key)
+    found, missing = _find(_root(head), key)
+    if not missing and _is_already(text, key, value):
+        return text
     changed = _added(head, found, missing, value) if missing else _replaced(head, found, _flow(value))
     return _checked(text, (start, end), changed, key, value)
 
 
 def with_items(text: str, key: Key, items: Sequence[str]) -> str:
-    """The text with some items of a list, in a new order. Each is one of those that stand there, or at most the first is new.
+    """The text with a list of these items: some that stand there, in any order, behind others that do not.
 
-    In a list of lines, an item takes its line and the comment on it along. Raises UsageError as `with_value` does.
+    Each keeps the form that it is written in; in a list of lines it takes its line along, with the comment on it and
+    those below. Raises UsageError as `with_value` does.
     """
     start, end = _span(text)
     head = text[start:end]
     found, missing = _find(_root(head), key)
-    if missing or not isinstance(found, yaml.SequenceNode) or found.flow_style:
+    if missing or not isinstance(found, yaml.SequenceNode) or not found.value:
         return with_value(text, key, list(items))
-    chunks = _chunks(head, found)
-    there = [node.value for node in found.value]
-    if len(set(there)) != len(there) or not set(items) <= set(there):
-        return with_value(text, key, list(items))
-    by_name = dict(zip(there, chunks, strict=True))
-    first, last = chunks[0][0], chunks[-1][1]
-    moved = "".join(head[slice(*by_name[name])] for name in items)
-    return _checked(text, (start, end), head[:first] + moved + head[last:], key, list(items))
+    if _is_already(text, key, list(items)):
+        return text
+    if found.flow_style:
+        written = {node.value: head[node.start_mark.index : _end(head, node)] for node in found.value}
+        changed = _replaced(head, found, f"[{', '.join(written.get(name, _flow(name)) for name in items)}]")
+    else:
+        changed = _moved(head, found, items)
+    return _checked(text, (start, end), changed, key, list(items))
+
+
+def _moved(head: str, node: yaml.SequenceNode, items: Sequence[str]) -> str:
+    """The lines of a block list in another order. A new item gets a line like that of the first."""
+    chunks = _chunks(head, node)
+    lines = {one.value: head[slice(*chunk)] for one, chunk in zip(node.value, chunks, strict=True)}
+    (first, _), (_, last) = chunks[0], chunks[-1]
+    start = head[first : node.value[0].start_mark.index]
+    ends = _END.search(head, first)
+    moved = (lines.get(name, f"{start}{_flow(name)}{ends[0] if ends else chr(10)}") for name in items)
+    return head[:first] + "".join(moved) + head[last:]
+
+
+def _is_already(text: str, key: Key, value: Any) -> bool:
+    now = _read(text).value
+    for name in key:
+        now = now.get(name) if isinstance(now, dict) else None
+    return bool(now == value)
 
 
 def _span(text: str) -> tuple[int, int]:

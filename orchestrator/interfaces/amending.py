@@ -56,6 +56,8 @@ def run_apply(args: argparse.Namespace) -> int:
         for line in lines(found, columns(sys.stderr)):
             say(f"✗ {line}")
         return 1
+    if proposal.action == "prefer":
+        say("where the workflow has checks, the record may still put another strategy first")
     say(f"hint: `orchestrate review rollback {proposal.id}` takes it back")
     return 0
 

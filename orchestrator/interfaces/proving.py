@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.app import ENVIRONMENTS, open_catalog, plan_replay, rehearse, try_examples
 from orchestrator.errors import OrchestratorError, WorldError
 from orchestrator.interfaces.terminal import one_line
-from orchestrator.runs.reruns import affected
+from orchestrator.runs.reruns import affected, beyond
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +67,8 @@ class Trial:
                 return Outcome("fails", f"it would be denied: {planned.distrusted[0]}")
             if (skill := self.change.skill) is not None and skill.name in planned.barred:
                 return Outcome("fails", f"it called `{skill.name}`, which would be denied")
+            if more := beyond(planned.limits, planned.workspace.runs / planned.run):
+                return Outcome("fails", more)
             if planned.environment not in ENVIRONMENTS:
                 return Outcome("unknown", f"it ran in `{planned.environment}`, which is elsewhere")
             result, differences = asyncio.run(rehearse(planned))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
-from orchestrator.runs.history import list_runs
+from orchestrator.runs.history import end_of_run, list_runs
 from orchestrator.runs.journal import FILE_NAME, read_journal
 
 if TYPE_CHECKING:
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.runs.changing import Change
+    from orchestrator.values import Limits
 
 MAX_RUNS = 20
 """Runs that are looked at, the newest that were answered; so many take seconds where none has long cells."""
 
 MAX_READ = 300
 """Journals that are searched for them."""
+
+
+SPENT = ("calls", "tokens", "usd", "seconds")
+"""Limits of what a whole run spends; the others are of one call in it."""
 
 
 def affected(change: Change) -> list[str]:
@@ -31,6 +36,19 @@ def affected(change: Change) -> list[str]:
         if len(found) < MAX_RUNS and _is_about(change, change.workspace.runs / one.run / FILE_NAME):
             found.append(one.run)
     return found
+
+
+def beyond(limits: Limits, folder: Path) -> str:
+    """By what a recorded run would have gone beyond these limits; empty where by nothing.
+
+    A replay asks no model and so spends nothing: that what was spent fits is to be seen in the record alone.
+    """
+    end = end_of_run(folder) or {}
+    for name in SPENT:
+        allowed, spent = getattr(limits, name), end.get("usage", {}).get(name, 0)
+        if allowed is not None and spent > allowed:
+            return f"it spent {spent:,.10g} {name}, where {allowed:,.10g} would be allowed"
+    return ""
 
 
 def _is_about(change: Change, journal: Path) -> bool:

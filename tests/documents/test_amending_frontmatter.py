@@ -41,6 +41,21 @@ def test_an_item_takes_its_line_and_its_comment_along() -> None:
     assert with_items(BLOCK, ("strategies",), ["written", "grep"]) == swapped("  - rlm   # dear\n", "")
 
 
+def test_a_new_item_gets_a_line_like_the_first() -> None:
+    assert with_items(BLOCK, ("strategies",), ["direct", "written", "rlm", "grep"]) == swapped(
+        "  - written", "  - direct\n  - written"
+    )
+    text = "---\nstrategies: [ 'rlm',written ] # x\n---\n"
+    assert with_items(text, ("strategies",), ["a b", "written", "rlm"]) == swapped(
+        "[ 'rlm',written ]", "[\"a b\", written, 'rlm']", text
+    )
+
+
+def test_what_is_so_already_stays_as_it_is_written() -> None:
+    assert with_items(BLOCK, ("strategies",), ["written", "rlm", "grep"]) == BLOCK
+    assert with_value(BLOCK, ("budget", "usd"), 5) == BLOCK
+
+
 @pytest.mark.parametrize(
     ("key", "value", "old", "new"),
     [
