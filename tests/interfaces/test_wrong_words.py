@@ -91,6 +91,7 @@ WRONG = {
     "schedule print --for launchd --at noon": (
         "error: `--at noon` is no time of the week\n"
         'hint: write a day and a time, as --at "mon 04:17", or a time alone for every day\n'
+    ),
     "view --serve --port 70000": (
         "error: `--port 70000` is no port\nhint: name one from 1 to 65535, or none\n"
     ),
