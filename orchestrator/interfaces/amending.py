@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from orchestrator.app import open_catalog
 from orchestrator.errors import Denied
 from orchestrator.interfaces.proving import lines, told, trial_of, worse
-from orchestrator.interfaces.terminal import as_json, clean, columns, put, say, show, somebody_is_there
+from orchestrator.interfaces.terminal import (
+    as_json,
+    clean,
+    columns,
+    plural,
+    put,
+    say,
+    show,
+    somebody_is_there,
+)
 from orchestrator.runs.amending import (
     apply,
     check_not_applied,
@@ -81,6 +90,9 @@ def run_rollback(args: argparse.Namespace) -> int:
 def _applied(change: Change) -> tuple[dict[str, str], str]:
     """Apply a change; what got worse, so that it was undone, and one line of what was run again."""
     trial = trial_of(change)
+    if trial.runs or trial.skills:
+        runs, skills = plural(len(trial.runs), "recorded run"), plural(len(trial.skills), "skill")
+        say(f"running {runs} and the examples of {skills} again, before and after")
     before = trial.before()
     found: dict[str, str] = {}
     said = ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.app import ENVIRONMENTS, open_catalog, plan_replay, rehearse, try_examples
 from orchestrator.errors import OrchestratorError, WorldError
 from orchestrator.interfaces.terminal import one_line
-from orchestrator.runs.reruns import affected, beyond
+from orchestrator.runs.reruns import affected, beyond, called
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +65,10 @@ class Trial:
             planned = plan_replay(run, workspace, source=source, vouching="frozen")
             if planned.distrusted:
                 return Outcome("fails", f"it would be denied: {planned.distrusted[0]}")
-            if (skill := self.change.skill) is not None and skill.name in planned.barred:
-                return Outcome("fails", f"it called `{skill.name}`, which would be denied")
-            if more := beyond(planned.limits, planned.workspace.runs / planned.run):
+            folder = planned.workspace.runs / planned.run
+            if missed := sorted(called(folder).intersection(planned.barred)):
+                return Outcome("fails", f"it called `{missed[0]}`, which would be denied")
+            if more := beyond(planned.limits, folder):
                 return Outcome("fails", more)
             if planned.environment not in ENVIRONMENTS:
                 return Outcome("unknown", f"it ran in `{planned.environment}`, which is elsewhere")

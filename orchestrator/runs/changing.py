@@ -165,8 +165,9 @@ def _describe(change: Change) -> tuple[Edit, ...]:
     if entry is None or version_of(dict(entry.files)) != skill.version or edit.after is None:
         return (edit,)
     # Whoever applies it has seen the change: the skill stays trusted, with this file as it will be.
-    name = path.relative_to(skill.folder.resolve()).as_posix()
-    entries[skill.name] = replace(entry, files={**entry.files, name: hashlib.sha256(edit.after).hexdigest()})
+    entries[skill.name] = replace(
+        entry, files={**entry.files, path.name: hashlib.sha256(edit.after).hexdigest()}
+    )
     return edit, _edit(workspace.lock, lock_text(entries).encode())
 
 
@@ -276,6 +277,8 @@ def _skill_md(skill: Skill) -> Path:
         raise UsageError(
             f"`{skill.folder}` has no SKILL.md any more", hint="`orchestrate skills` lists what there is"
         )
+    if chosen.is_symlink():
+        raise UsageError(f"`{chosen}` is a link", hint="make the change yourself, where others want it too")
     return chosen
 
 

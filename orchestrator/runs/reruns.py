@@ -9,7 +9,6 @@ from orchestrator.runs.history import end_of_run, list_runs
 from orchestrator.runs.journal import FILE_NAME, read_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from orchestrator.runs.changing import Change
@@ -27,15 +26,32 @@ SPENT = ("calls", "tokens", "usd", "seconds")
 
 
 def affected(change: Change) -> list[str]:
-    """Ids of recorded runs that were answered and that the change is about, newest first, at most `MAX_RUNS`."""
-    found: list[str] = []
+    """Ids of recorded runs that were answered and that the change is about, newest first, at most `MAX_RUNS`.
+
+    Of a skill, those that called it come before those that only could: without it these may not begin.
+    """
     answered = [one for one in list_runs(change.workspace) if one.status == "answered"]
     if change.workflow is not None:
         answered = [one for one in answered if one.workflow == change.workflow.name]
+    closest: list[str] = []
+    others: list[str] = []
     for one in answered[:MAX_READ]:
-        if len(found) < MAX_RUNS and _is_about(change, change.workspace.runs / one.run / FILE_NAME):
-            found.append(one.run)
-    return found
+        if len(closest) == MAX_RUNS:
+            break
+        try:
+            _sort_in(change, change.workspace.runs / one.run, closest, others)
+        except (UsageError, OSError):
+            continue  # a damaged journal can't be run again
+    return [*closest, *others][:MAX_RUNS]
+
+
+def called(folder: Path) -> set[str]:
+    """Names of the skills that a run called."""
+    return {
+        str(event.fields.get("name", "")).partition(".")[0]
+        for event in read_journal(folder / FILE_NAME, only=frozenset({"call_started"}))
+        if event.fields.get("kind") == "skill"
+    }
 
 
 def beyond(limits: Limits, folder: Path) -> str:
@@ -51,26 +67,15 @@ def beyond(limits: Limits, folder: Path) -> str:
     return ""
 
 
-def _is_about(change: Change, journal: Path) -> bool:
-    try:
-        if change.workflow is not None:
-            return any(version == change.workflow.version for version in _versions(journal))
-        assert change.skill is not None  # it is about the one or the other
-        return change.skill.name in _called(journal)
-    except (UsageError, OSError):
-        return False  # a damaged journal can't be run again
-
-
-def _versions(journal: Path) -> Iterator[str]:
-    """The version of the workflow that a run was made of: another one says nothing of a change of this one."""
-    for event in read_journal(journal, only=frozenset({"run_started"})):
-        yield event.fields.get("version", "")
-
-
-def _called(journal: Path) -> set[str]:
-    """Names of the skills that a run called."""
-    return {
-        str(event.fields.get("name", "")).partition(".")[0]
-        for event in read_journal(journal, only=frozenset({"call_started"}))
-        if event.fields.get("kind") == "skill"
-    }
+def _sort_in(change: Change, folder: Path, closest: list[str], others: list[str]) -> None:
+    started = next(read_journal(folder / FILE_NAME, only=frozenset({"run_started"})), None)
+    header = started.fields if started is not None else {}
+    if change.workflow is not None:
+        # A run of another version of the workflow says nothing of a change of this one.
+        if header.get("version") == change.workflow.version:
+            closest.append(folder.name)
+    elif change.skill is not None:
+        if change.skill.name in called(folder):
+            closest.append(folder.name)
+        elif change.proposal.action != "describe" and change.skill.name in header.get("skills", {}):
+            others.append(folder.name)

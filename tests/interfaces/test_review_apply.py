@@ -69,6 +69,7 @@ def test_a_budget_is_applied_shown_and_taken_back(
         "wrong if it succeeds\n"
         "--- now/job.md\n+++ then/job.md\n@@ -2,5 +2,5 @@\n"
         ' name: "job"\n description: "A test."\n-budget: {"tokens": 1000}\n+budget: {"tokens": 2000}\n ---\n # Job\n'
+        "running 1 recorded run and the examples of 0 skills again, before and after\n"
         "run again: 1 of 1 runs and examples that held before still do\n"
         f"hint: `orchestrate review rollback {number}` takes it back\n"
     )
@@ -166,6 +167,30 @@ def test_a_skill_that_an_answered_run_called_stays(
     assert "run again: 0 of 1 runs and examples that held before still do\nerror: " in done.stderr
     assert "is undone: with it, what held before fails\n✗ run " in done.stderr
     assert (state(workspace), records(workspace)) == (before, [])
+
+
+@pytest.mark.parametrize(("skills", "code"), [(["adder"], 1), ("all", 0)])
+@pytest.mark.parametrize("action", ["deny", "retire"])
+def test_a_skill_that_a_workflow_names_stays_though_no_run_has_called_it(
+    action: str, skills: Any, code: int, workspace: Path, workflow: Workflow, orchestrate: Orchestrate
+) -> None:
+    workflow("FINAL(1)", **({"skills": skills} if code else {}))
+    assert orchestrate("job.md").returncode == 0
+    done = orchestrate("review", "apply", of_skill(workspace, action), "--yes")
+    assert done.returncode == code, done.stderr
+
+
+def test_a_description_that_is_a_link_is_left_to_a_person(workspace: Path, orchestrate: Orchestrate) -> None:
+    path = workspace / "skills" / "adder" / "SKILL.md"
+    path.rename(path.with_name("ours.md"))
+    path.symlink_to("ours.md")
+    before = state(workspace)
+    for action in ("retire", "describe"):
+        number = of_skill(workspace, action, to="Other.")
+        assert refused(orchestrate("review", "apply", number, "--yes")).startswith(
+            f"error: `{path}` is a link\n"
+        )
+    assert (state(workspace), path.is_symlink()) == (before, True)
 
 
 def test_a_description_is_changed_and_the_skill_stays_trusted(
