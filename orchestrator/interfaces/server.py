@@ -217,8 +217,11 @@ async def _going_on(folder: Path, after: int) -> AsyncIterator[Told]:
         if live.is_over and status == before:
             yield "end", ""
             return
+        took = (
+            time.monotonic() - began if before else 0.0
+        )  # what was there before is read once, and is no measure
         before = status
-        await asyncio.sleep(max(LOOK_S, REST * (time.monotonic() - began)))
+        await asyncio.sleep(max(LOOK_S, REST * took))
 
 
 def _changes(live: LiveRun, after: int, before: str) -> tuple[str, str]:
