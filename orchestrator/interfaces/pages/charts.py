@@ -27,10 +27,10 @@ LEFT, RIGHT = 58, 448
 ENDINGS: dict[Ending, tuple[str, str]] = {
     "passed": ("good", "passed its checks"),
     "unverified": ("open", "answered, nothing checked it"),
-    "failed": ("bad", "failed"),
+    "failed": ("cross", "failed"),
     "undecided": ("faint", "cut short, or its surroundings failed"),
 }
-"""The look of an ending, and what it says."""
+"""The look of an ending, told by its form too, and what it says."""
 
 USES = ("good", "open", "bad", "faint")
 """The looks of a skill's calls: ok, unverified, failed, without an outcome."""
@@ -81,7 +81,7 @@ def cost(solutions: Sequence[Solution], first: int, unit: Unit) -> Chart:
     for number, (one, (x, y)) in enumerate(zip(solutions, places, strict=True), first):
         look, said = ENDINGS[one.ending]
         told = f"{number}: {amount(getattr(one, unit), unit)}, {said}, by {one.strategy}"
-        marks.append(Mark("circle", f"dot {look}", {"cx": x, "cy": y, "r": radius}, title=clean(told)))
+        marks.append(_ended(look, x, y, radius, clean(told)))
     marks += _ends(first, first + len(values) - 1)
     counts = Counter(one.ending for one in solutions)
     keys = tuple(
@@ -125,7 +125,7 @@ def places(standings: Sequence[Standing], gone: Collection[str] = ()) -> Chart:
     step = min(36.0, (BOTTOM - TOP) / max(1, deepest - 1))
     height = round(TOP + 12 + step * (deepest - 1) + 40)
     row = {place: TOP + 10 + step * (place - 1) for place in range(1, deepest + 1)}
-    marks = [Mark("text", "tick", {"x": 24, "y": row[place] + 4}, text=f"{place}.") for place in row]
+    marks = [Mark("text", "tick", {"x": 12, "y": row[place] + 4}, text=f"{place}.") for place in row]
     for strategy in reversed(shown):
         look = "first" if strategy == best else "other"
         ways = _ways(standings, strategy)
@@ -245,6 +245,15 @@ def _ends(first: int, last: int) -> Iterator[Mark]:
     yield Mark("text", "tick", {"x": LEFT, "y": HEIGHT - 6}, text=f"run {first:,}")
     if last > first:
         yield Mark("text", "tick end", {"x": RIGHT, "y": HEIGHT - 6}, text=f"{last:,}")
+
+
+def _ended(look: str, x: float, y: float, radius: float, title: str) -> Mark:
+    if look != "cross":
+        return Mark("circle", f"dot {look}", {"cx": x, "cy": y, "r": radius}, title=title)
+    left, right, above, below = (round(at, 1) for at in (x - radius, x + radius, y - radius, y + radius))
+    return Mark(
+        "path", look, {"d": f"M{left} {above} L{right} {below} M{left} {below} L{right} {above}"}, title=title
+    )
 
 
 def _path(look: str, places: Sequence[tuple[float, float]]) -> Mark:
