@@ -391,10 +391,15 @@ def run_id(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}{secrets.randbelow(16**3):03x}"
 
 
-def check_workflow(path: Path, *, workspace: Path | str | None = None, strict: bool = False) -> list[Problem]:
-    """Everything wrong or odd with a workflow file, without its inputs. Raises DocumentError as `load_workflow` does."""
+def check_workflow(
+    path: Path, *, workspace: Path | str | None = None, strict: bool = False, catalog: Catalog | None = None
+) -> list[Problem]:
+    """Everything wrong or odd with a workflow file, without its inputs. Raises DocumentError as `load_workflow` does.
+
+    `catalog` is the workspace's, where it is open already.
+    """
     workflow = load_workflow(path, strict=strict)
-    catalog = open_catalog(workspace_of(workspace, path))
+    catalog = catalog or open_catalog(workspace_of(workspace, path))
     return [*workflow.warnings, *workflow_problems(workflow, catalog, NAMES, strict=strict)]
 
 

@@ -8,11 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.app import load_skills
+from orchestrator.app import check_workflow, load_skills, open_catalog
 from orchestrator.catalog.trust import judged, read_lock
 from orchestrator.catalog.watching import SKILL_ROOTS, Stamp, skills_in, stamp_of, touched, workflows_in
-from orchestrator.errors import OrchestratorError
-from orchestrator.interfaces.check import problems_of
+from orchestrator.errors import DocumentError, OrchestratorError
 from orchestrator.interfaces.terminal import clean, plural, say, show
 from orchestrator.runs.trusting import denied
 
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from orchestrator.catalog.select import Catalog
     from orchestrator.catalog.trust import Trusted
+    from orchestrator.documents.types import Skill
     from orchestrator.interfaces.file_events import Hints
     from orchestrator.workspace import Workspace
 
@@ -135,16 +136,15 @@ def _written(before: Look, now: Look) -> set[Path]:
 def _checked(workspace: Workspace, look: Look, before: Verdicts, changed: set[Path]) -> Verdicts:
     lock, lines_of_lock = _lock(workspace)
     verdicts: Verdicts = {workspace.lock.name: lines_of_lock} if workspace.lock in look.around else {}
-    names: set[str] = (
-        set()
-    )  # of two skills with one name only the nearer is called, so only it is held to the lock
+    catalog = open_catalog(workspace)
+    called = {skill.folder: skill for skill in catalog.skills}
     for path in (*look.skills, *look.workflows):
         key = str(path.relative_to(workspace.root))
         if path not in changed and key in before:
             verdicts[key] = before[key]
             continue
         is_skill = path in look.skills
-        lines = _skill_lines(path, lock, names) if is_skill else _workflow_lines(path, workspace)
+        lines = _skill_lines(path, called.get(path), lock) if is_skill else _workflow_lines(path, catalog)
         verdicts[key] = tuple(line.replace(f"{workspace.root}/", "") for line in lines)
     return verdicts
 
@@ -156,22 +156,23 @@ def _lock(workspace: Workspace) -> tuple[Mapping[str, Trusted], tuple[str, ...]]
         return {}, (error.whole,)
 
 
-def _skill_lines(folder: Path, lock: Mapping[str, Trusted], names: set[str]) -> Iterator[str]:
+def _skill_lines(folder: Path, called: Skill | None, lock: Mapping[str, Trusted]) -> Iterator[str]:
+    """What is to be said of a skill. Only one that is called by its name, and not shadowed, is held to the lock."""
     try:
-        skills = [skill for skill in load_skills([folder]) if skill.folder == folder]
+        skills = [called] if called else [skill for skill in load_skills([folder]) if skill.folder == folder]
+        for skill in skills:
+            yield from map(str, skill.diagnostics)
+        if called and called.name in lock and (found := judged(called, lock[called.name])):
+            yield f"{folder}: {denied([found])}\nhint: {denied([found]).hint}"
     except (OrchestratorError, OSError) as error:
         yield f"{folder}: {error}"
-        return
-    for skill in skills:
-        yield from map(str, skill.diagnostics)
-        if skill.name in lock and skill.name not in names and (found := judged(skill, lock[skill.name])):
-            yield f"{folder}: {denied([found])}\nhint: {denied([found]).hint}"
-        names.add(skill.name)
 
 
-def _workflow_lines(path: Path, workspace: Workspace) -> Iterator[str]:
+def _workflow_lines(path: Path, catalog: Catalog) -> Iterator[str]:
     try:
-        yield from map(str, problems_of(path, workspace=str(workspace.root)))
+        yield from map(str, check_workflow(path, catalog=catalog))
+    except DocumentError as error:
+        yield from map(str, error.problems)
     except (OrchestratorError, OSError) as error:
         yield f"{path}: {error}"
 
