@@ -10,13 +10,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from orchestrator.documents import frontmatter, yaml_values
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from orchestrator.documents.yaml_values import Node
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _END = re.compile(r"\r\n|\r|\n")
@@ -48,27 +48,26 @@ def with_items(text: str, key: Key, items: Sequence[str]) -> str:
     start, end = _span(text)
     head = text[start:end]
     found, missing = _find(_root(head), key)
-    if missing or not isinstance(found, yaml.SequenceNode) or not found.value:
+    if missing or not found.items:
         return with_value(text, key, list(items))
     if _is_already(text, key, list(items)):
         return text
-    if found.flow_style:
-        written = {node.value: head[node.start_mark.index : _end(head, node)] for node in found.value}
-        changed = _replaced(head, found, f"[{', '.join(written.get(name, _flow(name)) for name in items)}]")
+    if found.is_block:
+        changed = _moved(head, found.items, items)
     else:
-        changed = _moved(head, found, items)
+        there = {one.text: head[one.start : one.end] for one in found.items}
+        changed = _replaced(head, found, f"[{', '.join(there.get(name, _flow(name)) for name in items)}]")
     return _checked(text, (start, end), changed, key, list(items))
 
 
-def _moved(head: str, node: yaml.SequenceNode, items: Sequence[str]) -> str:
+def _moved(head: str, there: Sequence[Node], items: Sequence[str]) -> str:
     """The lines of a block list in another order. A new item gets a line like that of the first."""
-    chunks = _chunks(head, node)
-    lines = {one.value: head[slice(*chunk)] for one, chunk in zip(node.value, chunks, strict=True)}
-    (first, _), (_, last) = chunks[0], chunks[-1]
-    start = head[first : node.value[0].start_mark.index]
-    ends = _END.search(head, first)
-    moved = (lines.get(name, f"{start}{_flow(name)}{ends[0] if ends else chr(10)}") for name in items)
-    return head[:first] + "".join(moved) + head[last:]
+    starts = [_line_start(head, one.start) for one in there]
+    ends = [*starts[1:], _line_end(head, there[-1].end)]
+    lines = {one.text: head[start:end] for one, start, end in zip(there, starts, ends, strict=True)}
+    begin = head[starts[0] : there[0].start]
+    moved = (lines.get(name, f"{begin}{_flow(name)}{_newline(head)}") for name in items)
+    return head[: starts[0]] + "".join(moved) + head[ends[-1] :]
 
 
 def _is_already(text: str, key: Key, value: Any) -> bool:
@@ -97,25 +96,24 @@ def _span(text: str) -> tuple[int, int]:
     )
 
 
-def _root(head: str) -> yaml.MappingNode:
-    try:
-        root = yaml.compose(head, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _by_hand("it is no YAML that can be changed") from error
-    if not isinstance(root, yaml.MappingNode) or not root.value:
+def _root(head: str) -> Node:
+    root = yaml_values.written(head)
+    if root is None and head.strip():
+        raise _by_hand("it is no YAML that can be changed")
+    if root is None or not root.entries:
         raise _by_hand("it is no mapping")
     return root
 
 
-def _find(root: yaml.MappingNode, key: Key) -> tuple[yaml.Node, Key]:
+def _find(root: Node, key: Key) -> tuple[Node, Key]:
     """The node of a key, or the nearest mapping around it and what is missing in that."""
-    node: yaml.Node = root
+    node = root
     for depth, name in enumerate(key):
-        if not isinstance(node, yaml.MappingNode):
-            return (
-                (node, key[depth:]) if _is_null(node) else _refuse(f"`{'.'.join(key[:depth])}` is no mapping")
-            )
-        values = [value for one, value in node.value if one.value == name]
+        if node.entries is None:
+            if not node.is_null:
+                raise _by_hand(f"`{'.'.join(key[:depth])}` is no mapping")
+            return node, key[depth:]
+        values = [value for one, value in node.entries if one.text == name]
         if len(values) > 1:
             raise _by_hand(f"`{name}` stands twice")
         if not values:
@@ -124,69 +122,47 @@ def _find(root: yaml.MappingNode, key: Key) -> tuple[yaml.Node, Key]:
     return node, ()
 
 
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-def _replaced(head: str, node: yaml.Node, new: str) -> str:
-    start, end = node.start_mark.index, _end(head, node)
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+def _replaced(head: str, node: Node, new: str) -> str:
+    start, end = node.start, node.end
+    if node.is_block and node.text is None:
         # Its lines go, and the value stands behind the colon.
         start = len(head[:start].rstrip())
         while head[:start].rpartition("\n")[2].lstrip().startswith("#"):
             start = len(head[: head.rindex("\n", 0, start)].rstrip())
         new = f" {new}"
-    elif _is_null(node) and start == end:
+    elif node.is_null and start == end:
         new = f" {new}"
         start = end = len(head[:start].rstrip())
     return head[:start] + new + head[end:]
 
 
-def _added(head: str, node: yaml.Node, missing: Key, value: Any) -> str:
+def _added(head: str, node: Node, missing: Key, value: Any) -> str:
     new = _flow(value)
     for name in reversed(missing[1:]):
         new = f"{{{name}: {new}}}"
     entry = f"{missing[0]}: {new}"
-    if _is_null(node):
+    if not node.entries:
         return _replaced(head, node, f"{{{entry}}}")
-    assert isinstance(node, yaml.MappingNode)
-    if node.flow_style:
-        if not node.value:
-            return _replaced(head, node, f"{{{entry}}}")
-        at = _end(head, node.value[-1][1])
-        return f"{head[:at]}, {entry}{head[at:]}"
-    (first, _), (last, value_node) = node.value[0], node.value[-1]
-    if isinstance(value_node, yaml.ScalarNode) and value_node.style in ("|", ">"):
-        at = _line_start(
-            head, last.start_mark.index
-        )  # above it: a line below it would end its text otherwise
-    else:
-        line = _LINE.match(head, _end(head, value_node))
-        at = line.end() if line else len(head)
-    ends = _END.search(head)
-    newline = ends[0] if ends else "\n"
-    return f"{head[:at]}{' ' * first.start_mark.column}{entry}{newline}{head[at:]}"
+    (first, _), (key, last) = node.entries[0], node.entries[-1]
+    if not node.is_block:
+        return f"{head[: last.end]}, {entry}{head[last.end :]}"
+    is_text = last.is_block and last.text is not None  # a line below it would end its text otherwise
+    at = _line_start(head, key.start) if is_text else _line_end(head, last.end)
+    return f"{head[:at]}{' ' * first.column}{entry}{_newline(head)}{head[at:]}"
 
 
 def _line_start(head: str, at: int) -> int:
     return max(head.rfind("\n", 0, at), head.rfind("\r", 0, at)) + 1
 
 
-def _end(head: str, node: yaml.Node) -> int:
-    """Where a node's own text ends: PyYAML counts what is below a block to it."""
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _end(head, last[1] if isinstance(last, tuple) else last)
-    start = node.start_mark.index
-    return start + len(head[start : node.end_mark.index].rstrip())
+def _line_end(head: str, at: int) -> int:
+    line = _LINE.match(head, at)
+    return line.end() if line else len(head)
 
 
-def _chunks(head: str, node: yaml.SequenceNode) -> list[tuple[int, int]]:
-    """The lines of each item of a block list."""
-    starts = [_line_start(head, one.start_mark.index) for one in node.value]
-    last = _LINE.match(head, _end(head, node))
-    ends = [*starts[1:], last.end() if last else len(head)]
-    return list(zip(starts, ends, strict=True))
+def _newline(head: str) -> str:
+    found = _END.search(head)
+    return found[0] if found else "\n"
 
 
 def _flow(value: Any) -> str:
@@ -227,10 +203,6 @@ def _with(values: Any, key: Key, value: Any) -> Any:
         return value
     values = values if isinstance(values, dict) else {}
     return {**values, key[0]: _with(values.get(key[0]), key[1:], value)}
-
-
-def _refuse(why: str) -> Any:
-    raise _by_hand(why)
 
 
 def _by_hand(why: str) -> UsageError:

@@ -62,6 +62,48 @@ class Located:
         return self.lines.get(location, self.first_line)
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value as it is written: from which character of the text to which, in lines or between brackets.
+
+    Blank lines and comments below it are not counted to it. `text` is a scalar's; a mapping has `entries`, a list
+    `items`.
+    """
+
+    start: int
+    end: int
+    column: int
+    is_block: bool  # a collection in lines, or a text behind `|` or `>`
+    text: str | None = None
+    is_null: bool = False
+    entries: tuple[tuple[Node, Node], ...] | None = None
+    items: tuple[Node, ...] | None = None
+
+
+def written(text: str) -> Node | None:
+    """How the one document in `text` is written, for a text that `read` finds no flaw in; None where it can't be told."""
+    try:
+        # Not the C loader: it counts in other units than characters.
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return None if root is None else _written(root, text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _written(node: Any, text: str) -> Node:
+    start, column = node.start_mark.index, node.start_mark.column
+    end = start + len(text[start : node.end_mark.index].rstrip())
+    if isinstance(node, yaml.ScalarNode):
+        is_null = node.tag == _CORE_TAG + "null"
+        return Node(start, end, column, node.style in ("|", ">"), node.value, is_null)
+    is_block = not node.flow_style
+    if isinstance(node, yaml.SequenceNode):
+        items = tuple(_written(one, text) for one in node.value)
+        return Node(start, items[-1].end if items and is_block else end, column, is_block, items=items)
+    entries = tuple((_written(key, text), _written(value, text)) for key, value in node.value)
+    return Node(start, entries[-1][1].end if entries and is_block else end, column, is_block, entries=entries)
+
+
 def read(text: str, first_line: int = 1) -> Located:
     """The one document in `text`, whose first line is `first_line` of its file. Raises nothing."""
     if len(text) > MAX_CHARS:
