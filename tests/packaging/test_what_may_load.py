@@ -157,5 +157,5 @@ def test_third_party_packages_are_imported_by_the_modules_that_own_them() -> Non
         "rich": ["interfaces/console.py"],
         "tinydb": ["memory/document.py"],
         "watchdog": ["interfaces/file_events.py"],
-        "yaml": ["documents/amending.py", "documents/yaml_values.py"],  # places in a text; values
+        "yaml": ["documents/yaml_values.py"],
     }
