@@ -21,13 +21,14 @@ def made_run(folder: Path, n_calls: int, text: str = "a text of no meaning") -> 
     run.mkdir(parents=True)
     with Journal(run, run.name) as journal:
         _begin(journal, text)
-        left, branch = n_calls - 1, 0
+        left, branch, n_all = n_calls - 1, 0, 0
         while left > 0:
             branch += 1
             n_leaves = min(left - 1, 99)
             _branch(journal, f"0.{branch}", n_leaves, text)
             left -= 1 + n_leaves
-        _end(journal, text)
+            n_all += n_leaves
+        _end(journal, text, n_all)
     return run
 
 
@@ -62,16 +63,20 @@ def _branch(journal: Journal, call: str, n_leaves: int, text: str) -> None:
     journal.append("call_finished", call, value=text, **{**FINISHED, **cost, "duration_s": 0.1})
 
 
-def _end(journal: Journal, text: str) -> None:
+def _end(journal: Journal, text: str, n_leaves: int) -> None:
+    cost = {"calls": 1 + n_leaves, "tokens": 960 + 240 * n_leaves, "usd": 0.01 + 0.0003 * n_leaves}
     journal.append(
         "cell_finished", "0", cell=1, output=text, error=None, answered=True, duration_s=1.0, answer={"text": text},
         partial=None, loaded=True,
     )  # fmt: skip
     journal.append("check", "0", name=text, passed=False, message=text)
     journal.append(
-        "call_finished", "0", value={"text": text}, **{**FINISHED, "outcome": "error", "error": text}
+        "call_finished",
+        "0",
+        value={"text": text},
+        **{**FINISHED, **cost, "duration_s": 1.2, "outcome": "error", "error": text},
     )
-    usage = {"calls": 1, "tokens": 960, "usd": 0.01, "seconds": 1.2}
+    usage = {**cost, "seconds": 1.2}
     journal.append(
         "run_finished", "0", status="failed", answer={"text": text}, strategy="rlm", checks=[], usage=usage, message=text,
         attempts=[{"strategy": "rlm", "outcome": "error", "checks": [], "usage": usage}],

@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     folder = find_run(workspace, args.run or "latest")
     from orchestrator.interfaces.pages.run_page import run_page  # Jinja2 and Pygments, for pages only
 
-    text = run_page(read_tree(folder), run_info(folder), folder)
-    write_page(Path(args.out) if args.out else folder / "view.html", text)
+    out = Path(args.out) if args.out else folder / "view.html"
+    write_page(out, run_page(read_tree(folder), run_info(folder), folder, beside=out.parent))
     return 0
 
 

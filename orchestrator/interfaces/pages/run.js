@@ -1,10 +1,11 @@
 "use strict";
 // Draws a run. All of it comes from models and skills: it is put in as text, never as markup.
 (() => {
-  const ROW = 28, MANY = 400, FOLD_LINES = 14, OVERSCAN = 12;
+  const MANY = 400, FOLD_LINES = 24, OVERSCAN = 12;
   const $ = (id) => document.getElementById(id);
   const FINE = new Set(["ok", "unverified"]), NOT_MADE = new Set(["not_run", "budget"]);
 
+  let ROW = 28; // pixels, as the style has it: more where fingers point
   let run, calls, byId, shown = [], selected = 0, open = new Set(), found = [], words = "", total = 1;
 
   // ---- small things ----
@@ -21,7 +22,7 @@
   const money = (usd) => !usd ? "" : usd >= 1 ? `$${usd.toFixed(2)}` : usd >= 0.00005 ? `$${usd.toFixed(4)}` : "<$0.0001";
   const time = (ms) => {
     if (ms === null || ms === undefined) return "";
-    if (ms < 0.95) return `${ms.toFixed(1)} ms`;
+    if (ms < 0.95) return ms ? `${ms.toFixed(1)} ms` : "0 ms";
     if (ms < 999.5) return `${Math.round(ms)} ms`;
     if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
     const seconds = Math.round(ms / 1000), minutes = Math.floor(seconds / 60);
@@ -29,6 +30,7 @@
   };
   const tone = (outcome) => outcome === null ? "busy" : FINE.has(outcome) ? "good" : NOT_MADE.has(outcome) ? "faint" : "bad";
   const sign = (outcome) => ({ busy: "…", good: "✓", faint: "○", bad: "✗" })[tone(outcome)];
+  const cost = (usd, tokens) => money(usd) || (tokens ? `${tokens.toLocaleString("en")} t` : "");
   const whole = (text) => typeof text === "string" ? text : `${text.head}\n${text.tail}`;
   const dot = (...parts) => parts.filter(Boolean).join(" · ");
 
@@ -37,21 +39,23 @@
     const isFirst = !run, before = calls && calls[selected] ? calls[selected].id : "";
     run = data; calls = data.calls; byId = new Map();
     calls.forEach((call, at) => {
-      call.at_row = at; call.depth = call.id.split(".").length - 1; call.children = []; call.text = null;
+      call.at_row = at; call.depth = call.id.split(".").length - 1; call.children = []; call.text = null; call.tone = tone(call.outcome);
       byId.set(call.id, call);
       const parent = byId.get(call.id.slice(0, call.id.lastIndexOf(".")));
       if (call.id.includes(".") && parent) { parent.children.push(at); call.parent = parent.at_row; }
     });
-    total = Math.max(1, ...calls.slice(0, 1).map((call) => call.ms || 0), calls.reduce((most, call) => Math.max(most, call.at + (call.ms || 0)), 0));
+    total = calls.reduce((most, call) => Math.max(most, call.at + (call.ms || 0)), Math.max(1, 1000 * (run.seconds || 0)));
     if (isFirst) {
       unfoldFirst();
-      const wanted = byId.get(decodeURIComponent(location.hash.slice(1)));
+      const wanted = wantedCall();
       selected = wanted ? wanted.at_row : 0;
     } else selected = (byId.get(before) || { at_row: 0 }).at_row;
-    head(); outcome(); list(); search(words);
+    head(); lanes.load(calls, total); outcome(); list(); search(words);
     if (calls.length && (!changed || changed.has(calls[selected].id))) detail();
+    if (calls.length) lanes.choose(selected);
     if (isFirst && calls.length) reveal(selected);
   };
+  const wantedCall = () => byId.get(location.hash.slice(1));
   // A small run is unfolded whole; of a large one the first two levels, and the ways to what failed.
   const unfoldFirst = () => {
     for (const call of calls) {
@@ -79,20 +83,30 @@
     $("mark").textContent = sign(state); $("mark").className = `mark ${tone(state)}`;
     $("workflow").textContent = run.workflow;
     $("status").textContent = run.status; $("status").className = `badge ${tone(state)}`;
-    const spent = run.spent;
+    const spent = run.spent, nBad = calls.filter((call) => call.tone === "bad").length;
+    const sums = [["took", time((run.seconds || 0) * 1000)], ["cost", money(spent.usd)], ["tokens", spent.tokens ? spent.tokens.toLocaleString("en") : ""],
+      ["model requests", spent.calls ? spent.calls.toLocaleString("en") : ""], ["calls", calls.length.toLocaleString("en")], ["calls failed", nBad ? nBad.toLocaleString("en") : ""]];
+    $("sums").replaceChildren(...sums.filter(([, text]) => text).map(([name, text]) => make("div", { class: name === "calls failed" ? "bad" : "" }, make("dt", {}, name), make("dd", {}, text))));
     $("facts").textContent = dot(
-      time((run.seconds || 0) * 1000), count(calls.length, "call"), spent.calls ? count(spent.calls, "model request") : "",
-      spent.tokens ? `${spent.tokens.toLocaleString("en")} tokens` : "", money(spent.usd), run.strategy ? `answered by ${run.strategy}` : "",
-      run.environment, run.models.join(", "), (run.started || "").slice(0, 16).replace("T", " "), run.run);
+      run.strategy ? `${run.status === "answered" ? "answered by" : "last tried"} ${run.strategy}` : "", run.models.join(", "), run.environment && `environment ${run.environment}`,
+      (run.started || "").slice(0, 16).replace("T", " "), run.run);
+    document.querySelector(".split").hidden = !calls.length;
+    $("lanes").hidden = calls.length < 2;
     $("axis").replaceChildren(make("span", {}, "0"), make("span", {}, time(total)));
   };
   const outcome = () => {
-    const box = $("outcome"), problems = [];
+    const box = $("outcome"), problems = [], waits = [];
     if (run.message) problems.push([run.message, null]);
-    for (const need of run.needs) problems.push([`it waits: ${need}`, null]);
+    else if (run.status === "crashed") problems.push([`Its process ended without a word. “orchestrate resume ${run.run}” goes on from here.`, null]);
+    if (run.status === "suspended") {
+      const needs = run.needs.map((need) => make("li", {}, `It waits for: ${line(need)}`));
+      waits.push(make("ul", { class: "going" }, ...needs, make("li", {}, `Once that is there, “orchestrate resume ${run.run}” goes on.`)));
+    }
     for (const call of calls) for (const check of call.checks || []) if (!check.passed) problems.push([`check “${check.name}”: ${whole(check.message)}`, call]);
     for (const call of calls) if (tone(call.outcome) === "bad" && call.depth) problems.push([`${call.name}: ${whole(call.error || call.outcome)}`, call]);
-    box.replaceChildren();
+    box.replaceChildren(...waits);
+    if (!calls.length) box.append(make("p", { class: "going" }, "No call is on record."));
+    if (run.status === "running" && !document.body.dataset.live) box.append(make("p", { class: "going" }, "… The run goes on. This is how far it was when the page was written."));
     if (problems.length) {
       const item = ([text, call]) => make("li", {}, make("span", { class: "bad" }, "✗"), call ? make("button", { type: "button", onclick: () => choose(call.at_row, true) }, line(text)) : line(text));
       const more = problems.slice(6);
@@ -100,9 +114,18 @@
         more.length ? make("details", {}, make("summary", {}, `${more.length.toLocaleString("en")} more`), make("ul", {}, ...more.slice(0, 200).map(item))) : null));
     }
     if (run.answer !== null) {
-      const text = whole(run.answer), isShort = text.split("\n").length <= FOLD_LINES && text.length < 900;
-      box.append(make("details", { class: "answer", open: isShort ? "open" : false }, make("summary", {}, make("strong", {}, "Answer")), value(run.answer)));
+      const text = whole(run.answer), isShort = text.split("\n").length <= 14 && text.length < 900;
+      box.append(make("details", { class: "answer", open: isShort ? "open" : false }, make("summary", {}, make("strong", {}, "Answer"), " ", make("span", { class: "brief" }, line(text).slice(0, 200))), value(run.answer)));
     }
+    const most = dearest();
+    if (most) {
+      box.append(make("p", { class: "most" }, run.spent.usd || run.spent.tokens ? "Dearest call: " : "Slowest call: ",
+        make("button", { type: "button", onclick: () => choose(most.at_row, true) }, most.label), " ", make("span", { class: "faint" }, dot(cost(most.usd, most.tokens), time(most.ms)))));
+    }
+  };
+  const dearest = () => {
+    const more = (a, b) => (a.usd || 0) - (b.usd || 0) || (a.tokens || 0) - (b.tokens || 0) || (a.ms || 0) - (b.ms || 0);
+    return calls.slice(1).reduce((most, call) => most === null || more(call, most) > 0 ? call : most, null);
   };
   const line = (text) => { const flat = text.replace(/\s+/g, " "); return flat.length > 240 ? `${flat.slice(0, 240)}…` : flat; };
 
@@ -126,8 +149,13 @@
     const one = make("div", {
       class: `row${hits.has(at) ? " hit" : ""}`, role: "treeitem", id: `call-${call.id}`, "aria-level": call.depth + 1,
       "aria-selected": String(at === selected), "aria-expanded": has ? String(isOpen) : false, onclick: () => choose(at, narrow()),
-    }, what, make("span", { class: "bar" }, bar), make("span", { class: "num" }, money(call.usd) || (call.tokens ? `${call.tokens.toLocaleString("en")} t` : "")), make("span", { class: "num" }, time(call.ms)));
+    }, what, make("span", { class: "bar" }, bar), costOf(call), make("span", { class: "num" }, time(call.ms)));
     one.style.top = `${row * ROW}px`;
+    return one;
+  };
+  const costOf = (call) => {
+    const one = make("span", { class: "num share" }, cost(call.usd, call.tokens)), top = calls[0];
+    one.style.setProperty("--part", `${Math.min(100, 100 * (top.usd ? (call.usd || 0) / top.usd : top.tokens ? (call.tokens || 0) / top.tokens : 0))}%`);
     return one;
   };
   const narrow = () => matchMedia("(max-width: 860px)").matches;
@@ -141,9 +169,11 @@
   };
   const choose = (at, read = false) => {
     selected = at;
+    lanes.choose(at);
     if (isShown(at)) { const tree = $("tree"), top = calls[at].row * ROW; if (top < tree.scrollTop) tree.scrollTop = top; else if (top > tree.scrollTop + tree.clientHeight - ROW) tree.scrollTop = top - tree.clientHeight + ROW; paint(); } else reveal(at);
     detail();
-    try { history.replaceState(null, "", `#${encodeURIComponent(calls[at].id)}`); } catch { /* some viewers keep no address */ }
+    if (!narrow() && $("detail").getBoundingClientRect().top < 0) $("detail").scrollIntoView();
+    try { history.replaceState(null, "", `#${calls[at].id}`); } catch { /* some viewers keep no address */ }
     if (read) { $("detail").focus({ preventScroll: true }); if (narrow()) $("detail").scrollIntoView(); }
   };
 
@@ -166,29 +196,55 @@
     return [...pieces, text.slice(from)];
   };
   const code = (pieces, cls) => make("pre", { class: cls }, ...pieces.flatMap((piece) => typeof piece === "string" ? marked(piece) : [make("span", { class: piece[1] === "num" ? "codenum" : piece[1] }, ...marked(piece[0]))]));
-  const folded = (title, text, isOpen) => make("details", { open: isOpen ? "open" : false }, make("summary", {}, title), value(text));
-  const isBrief = (text) => { const all = whole(text || ""); return all.length < 1200 && all.split("\n").length <= FOLD_LINES; };
+  // A long text is folded, unless it has what is searched for.
+  const folded = (text) => {
+    const all = whole(text), title = `${count(all.split("\n").length, "line")}, ${count(text.n || all.length, "character")}`;
+    return make("details", { open: hasWords(all) ? "open" : false }, make("summary", {}, title), value(text));
+  };
+  const hasWords = (text) => words.length > 1 && text.toLowerCase().includes(words);
+  const isBrief = (text) => { const all = whole(text || ""); return all.length < 1600 && all.split("\n").length <= FOLD_LINES; };
 
   const detail = () => {
     const call = calls[selected], box = $("detail"), parts = [];
     const path = [];
     for (let up = call.parent; up !== undefined; up = calls[up].parent) path.unshift(up);
     parts.push(make("button", { type: "button", class: "back", onclick: () => { $("tree").scrollIntoView({ block: "center" }); $("tree").focus(); } }, "↑ calls"));
-    parts.push(make("p", { class: "path" }, ...path.flatMap((at) => [make("button", { type: "button", onclick: () => choose(at) }, calls[at].name), " › "]), call.id));
+    parts.push(make("p", { class: "path" }, ...path.flatMap((at) => [make("button", { type: "button", onclick: () => choose(at) }, calls[at].name), " › "]), `call ${call.id}`));
     parts.push(make("h2", {}, make("span", { class: tone(call.outcome) }, `${sign(call.outcome)} `), call.name));
-    const figures = [(call.outcome || "running").replace("_", " "), time(call.ms), call.calls ? count(call.calls, "model request") : "", call.tokens ? `${call.tokens.toLocaleString("en")} tokens` : "", money(call.usd),
+    const figures = [(call.outcome || (run.status === "running" ? "running" : "not finished")).replace("_", " "), time(call.ms), call.calls ? count(call.calls, "model request") : "", call.tokens ? `${call.tokens.toLocaleString("en")} tokens` : "", money(call.usd),
       call.model || "", call.strategy ? `strategy ${call.strategy}` : "", call.children.length ? `${count(call.children.length, "call")} made` + (call.calls ? ", counted in" : "") : "", `began at ${time(call.at) || "0"}`];
     parts.push(make("p", { class: "figures" }, ...figures.filter(Boolean).map((text) => make("span", {}, text))));
     if (call.error) parts.push(make("div", { class: "error" }, ...marked(whole(call.error))));
     const checks = [...(call.checks || [])].sort((a, b) => a.passed - b.passed);
     if (checks.length) parts.push(make("h3", {}, "Checks"), ...checks.map((check) => make("p", { class: "check" }, make("span", { class: check.passed ? "good" : "bad" }, check.passed ? "✓" : "✗"), make("span", {}, check.name + (check.passed ? "" : `: ${whole(check.message)}`)))));
     if (call.diverged) parts.push(make("h3", {}, "Otherwise than on record"), ...call.diverged.map((text) => make("p", {}, text)));
-    if (call.arguments) parts.push(make("h3", {}, call.depth ? "Arguments" : "Inputs"), isBrief(call.arguments) ? value(call.arguments) : folded(`${whole(call.arguments).split("\n").length} lines`, call.arguments, false));
-    if (call.outcome !== null && !call.error && call.depth) parts.push(make("h3", {}, "Result"), isBrief(call.value) ? value(call.value) : folded(`${whole(call.value).split("\n").length} lines`, call.value, false));
+    if (call.arguments) parts.push(make("h3", {}, call.depth ? "Arguments" : "Inputs"), isBrief(call.arguments) ? value(call.arguments) : folded(call.arguments));
+    if (call.outcome !== null && !call.error && call.depth) parts.push(make("h3", {}, "Result"), isBrief(call.value) ? value(call.value) : folded(call.value));
+    if (call.children.length) parts.push(make("h3", {}, "Where it went"), whereItWent(call));
     if (call.printed) parts.push(make("h3", {}, "Printed"), value(call.printed));
     if ((call.turns || []).length || (call.cells || []).length) parts.push(make("h3", {}, "What it did"), ...turns(call));
     if (!call.depth && run.source.length) parts.push(make("h3", {}, "Workflow"), make("details", {}, make("summary", {}, "as it was when the run began"), code(run.source, "")));
     box.replaceChildren(...parts);
+  };
+  // What a call and all below it took, by what was called: each call's own cost, without that of its calls.
+  const whereItWent = (call) => {
+    const kinds = new Map();
+    for (let at = call.at_row; at < after(call.at_row); at += 1) {
+      const one = calls[at], own = (name) => Math.max(0, (one[name] || 0) - one.children.reduce((sum, child) => sum + (calls[child][name] || 0), 0));
+      const kind = kinds.get(one.name) || { name: one.name, n: 0, failed: 0, usd: 0, tokens: 0, ms: 0 };
+      kind.n += 1; kind.failed += one.tone === "bad"; kind.usd += own("usd"); kind.tokens += own("tokens"); kind.ms += one.ms || 0;
+      kinds.set(one.name, kind);
+    }
+    const of = call.usd ? "usd" : call.tokens ? "tokens" : "ms";
+    const rows = [...kinds.values()].sort((a, b) => b[of] - a[of]), all = rows.reduce((sum, kind) => sum + kind[of], 0) || 1;
+    const row = (kind) => {
+      const bar = make("i");
+      bar.style.width = `${100 * kind[of] / all}%`;
+      return make("tr", {}, make("td", {}, make("button", { type: "button", title: "search for it", onclick: () => lookFor(kind.name) }, kind.name)), make("td", { class: "part" }, bar),
+        make("td", { class: "num" }, count(kind.n, "call")), make("td", { class: "num bad" }, kind.failed ? `${kind.failed.toLocaleString("en")} failed` : ""),
+        make("td", { class: "num" }, cost(kind.usd, kind.tokens)), make("td", { class: "num" }, time(kind.ms)));
+    };
+    return make("table", { class: "went" }, ...rows.slice(0, 12).map(row), rows.length > 12 ? make("tr", {}, make("td", { colspan: 6 }, `and ${rows.length - 12} more`)) : null);
   };
   const turns = (call) => {
     const boxes = [], made = new Map();
@@ -202,7 +258,7 @@
       boxes.push(make("div", { class: "turn" }, make("p", {}, title),
         one.problem ? make("div", { class: "error" }, one.problem) : null,
         one.messages.length ? make("details", {}, make("summary", {}, count(one.messages.length, "new message") + " to the model"), make("div", {}, ...one.messages.map((message) => make("div", {}, make("p", { class: "faint" }, message.role), value(message.text))))) : null,
-        one.reply !== null && asked ? make("details", {}, make("summary", {}, "its reply, as it came"), value(one.reply)) : null,
+        one.reply !== null && asked ? make("details", { open: hasWords(whole(one.reply)) && !(call.cells || []).some((cell) => cell.turn === place) ? "open" : false }, make("summary", {}, "its reply, as it came"), value(one.reply)) : null,
         ...cellsOf(place).map(([cell, number]) => cellBox(cell, made.get(number)))));
     });
     return boxes;
@@ -225,6 +281,7 @@
   const search = (typed) => {
     words = typed.trim().toLowerCase();
     found = words ? calls.map((_, at) => at).filter((at) => textOf(calls[at]).includes(words)) : [];
+    lanes.found(found);
     $("found").textContent = words ? (found.length ? count(found.length, "call") : "nothing") : "";
     paint();
   };
@@ -243,7 +300,7 @@
     Enter: () => choose(selected, true), "/": () => $("search").focus(), "?": () => $("keys").showModal(), t: () => window.turnTheme(),
     n: () => next(found, 1), p: () => next(found, -1),
     f: () => next(calls.filter((call) => tone(call.outcome) === "bad" || (call.checks || []).some((check) => !check.passed)).map((call) => call.at_row), 1),
-    c: () => { const below = calls.slice(1); if (below.length) choose(below.reduce((most, call) => (call.usd || 0) > (most.usd || 0) || ((call.usd || 0) === (most.usd || 0) && (call.ms || 0) > (most.ms || 0)) ? call : most).at_row); },
+    c: () => { const most = dearest(); if (most) choose(most.at_row); },
     Escape: () => $("tree").focus(),
   };
   const step = (by) => choose(shown[Math.max(0, Math.min(shown.length - 1, calls[selected].row + by))]);
@@ -260,12 +317,17 @@
     if (moves[event.key] && !inText && !isButton) { event.preventDefault(); moves[event.key](); }
   });
   let waiting = 0;
-  $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(() => { search($("search").value); if (found.length) next(found.includes(selected) ? [selected] : found, 1); else detail(); }, calls.length > 2000 ? 60 : 0); });
+  const searched = () => { search($("search").value); if (found.length) next(found.includes(selected) ? [selected] : found, 1); else if (calls.length) detail(); };
+  const lookFor = (text) => { $("search").value = text; searched(); };
+  $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(searched, calls.length > 2000 ? 60 : 0); });
   $("help").addEventListener("click", () => $("keys").showModal());
   $("tree").addEventListener("scroll", paint, { passive: true });
-  addEventListener("resize", paint);
-  addEventListener("hashchange", () => { const call = byId.get(decodeURIComponent(location.hash.slice(1))); if (call) choose(call.at_row); });
+  const measure = () => { ROW = matchMedia("(pointer: coarse)").matches ? 40 : 28; };
+  addEventListener("resize", () => { measure(); list(); });
+  addEventListener("hashchange", () => { const call = wantedCall(); if (call) choose(call.at_row); });
 
+  const lanes = window.timeline($("lanes"), (at) => choose(at));
+  measure();
   load(JSON.parse($("data").textContent));
   performance.mark("drawn");
   // What is told of a run that goes on: its head, and the calls that changed.

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import datetime
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from orchestrator.interfaces.drawing import label
 from orchestrator.interfaces.pages.colouring import coloured
@@ -32,20 +35,27 @@ LIVE_CHARS = 8_000
 """Of a text in a call that changes while its page is open."""
 
 
-def run_page(tree: Tree, info: RunInfo, folder: Path, *, live: str = "") -> str:
-    """The HTML of a run's page."""
-    data = run_data(tree, info, folder)
-    parts = (*(("live.js",) if live else ()), "run.js")
+def run_page(tree: Tree, info: RunInfo, folder: Path, *, live: str = "", beside: Path | None = None) -> str:
+    """The HTML of a run's page, which is to stand in the folder `beside`: unless given, in the run's own."""
+    way = "" if beside is None else quote(os.path.relpath(folder.resolve(), beside.resolve())) + "/"
+    data = run_data(tree, info, folder, way=way)
+    parts = (*(("live.js",) if live else ()), "timeline.js", "run.js")
     return page("run.html", clean(f"{info.workflow} · {info.run}"), data, parts, live=live)
 
 
-def run_data(tree: Tree, info: RunInfo, folder: Path) -> dict[str, Any]:
-    """What the page's script draws, within MAX_BYTES where cutting texts can bring it there."""
+def run_data(tree: Tree, info: RunInfo, folder: Path, *, way: str = "") -> dict[str, Any]:
+    """What the page's script draws, within MAX_BYTES where cutting texts can bring it there.
+
+    `way` leads from the page to the run's folder, as in an address.
+    """
     data: dict[str, Any] = {}
     for n_chars in KEPT_CHARS:
-        data = _Writer(folder, n_chars).run(tree, info)
+        data = _Writer(folder, n_chars, way).run(tree, info)
         if len(json.dumps(data)) <= MAX_BYTES:
             break
+    if info.status == "interrupted" and data["calls"]:
+        # The journal has the call as failed; who looks wants to know by what.
+        data["calls"][0]["outcome"] = info.status
     return data
 
 
@@ -57,8 +67,9 @@ def run_changes(tree: Tree, info: RunInfo, folder: Path, calls: Collection[str])
 class _Writer:
     """Writes a tree as data; texts keep at most `n_chars`, half from each end."""
 
-    def __init__(self, folder: Path, n_chars: int) -> None:
+    def __init__(self, folder: Path, n_chars: int, way: str = "") -> None:
         self._n_chars = n_chars
+        self._way = way
         blobs = folder / "blobs"
         self._blobs = frozenset(path.name for path in blobs.iterdir()) if blobs.is_dir() else frozenset()
 
@@ -78,12 +89,11 @@ class _Writer:
             "environment": clean(str(tree.started.get("environment", ""))),
             "seconds": info.usage.get("seconds"),
             "spent": {name: tree.spent.get(name, 0) for name in ("calls", "tokens", "usd")},
-            "models": sorted(tree.by_model),
-            "inputs": self._text(tree.started.get("inputs")),
+            "models": sorted(map(clean, tree.by_model)),
             "answer": self._text(finished.get("answer")) if "answer" in finished else None,
             "strategy": clean(finished.get("strategy") or ""),
             "attempts": [
-                {"strategy": clean(str(one.get("strategy"))), "outcome": str(one.get("outcome"))}
+                {"strategy": clean(str(one.get("strategy"))), "outcome": clean(str(one.get("outcome")))}
                 for one in finished.get("attempts", ())
             ],
             "needs": [clean(str(need.get("prompt", need.get("kind", "")))) for need in info.needs],
@@ -99,7 +109,7 @@ class _Writer:
             "label": label(node, 120),
             "at": round(_ms(node.started_at) - began, 1) if node.started_at else 0,
             "ms": None if node.duration_s is None else round(node.duration_s * 1000, 2),
-            "outcome": node.outcome,
+            "outcome": node.outcome and clean(node.outcome),
             "error": self._text(node.message) if node.message else "",
             "calls": node.calls,
             "tokens": node.tokens,
@@ -107,7 +117,7 @@ class _Writer:
             "model": clean(node.model),
             "strategy": clean(node.strategy),
             "during": node.during,
-            "arguments": self._text(node.arguments),
+            "arguments": self._text(node.arguments, _fields(node.arguments)),
             "value": self._text(node.value),
             "printed": self._text(node.printed),
             "turns": [self._turn(turn) for turn in node.turns],
@@ -150,11 +160,11 @@ class _Writer:
     def _check(self, check: CheckView) -> dict[str, Any]:
         return {"name": clean(check.name), "passed": check.passed, "message": self._text(check.message)}
 
-    def _text(self, value: Any) -> Any:
+    def _text(self, value: Any, text: str = "") -> Any:
         """A value as text that can be read: a text, or where it was cut, what is left of it, its length and its blob."""
         if value is None or value == "":
             return ""
-        text = clean(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+        text = clean(text or (value if isinstance(value, str) else _as_json(value)))
         if len(text) <= self._n_chars:
             return text
         half = self._n_chars // 2
@@ -165,7 +175,24 @@ class _Writer:
         """Where the run's folder has the value whole, as the journal names it; empty where it does not."""
         data = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
         name = hashlib.sha256(data).hexdigest()
-        return f"blobs/{name}" if name in self._blobs else ""
+        return f"{self._way}blobs/{name}" if name in self._blobs else ""
+
+
+def _fields(arguments: Any) -> str:
+    """Arguments one below the other: a prompt of many lines is read as lines, not as JSON's escapes."""
+    if not isinstance(arguments, dict) or not any(
+        isinstance(value, str) and "\n" in value for value in arguments.values()
+    ):
+        return ""
+    parts = []
+    for name, value in arguments.items():
+        is_long = isinstance(value, str) and "\n" in value
+        parts.append(f"{name}:\n{indent(value, '    ')}" if is_long else f"{name}: {_as_json(value)}")
+    return "\n".join(parts)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _ms(at: str) -> float:

@@ -9,6 +9,7 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
     keep(root.dataset.theme);
+    dispatchEvent(new Event("theme"));
   };
   const button = document.getElementById("theme");
   if (button) button.addEventListener("click", window.turnTheme);
