@@ -190,6 +190,8 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def _char_cells(char: str) -> int:
+    if char < "\u0300":  # before the first that combine: most of most texts
+        return 1
     if unicodedata.combining(char) or char in "\u200b\u200c\u200d\ufe0f":
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -228,8 +228,8 @@
   };
   // What a call and all below it took, by what was called: each call's own cost, without that of its calls.
   const whereItWent = (call) => {
-    const kinds = new Map();
-    for (let at = call.at_row; at < after(call.at_row); at += 1) {
+    const kinds = new Map(), end = after(call.at_row);
+    for (let at = call.at_row; at < end; at += 1) {
       const one = calls[at], own = (name) => Math.max(0, (one[name] || 0) - one.children.reduce((sum, child) => sum + (calls[child][name] || 0), 0));
       const kind = kinds.get(one.name) || { name: one.name, n: 0, failed: 0, usd: 0, tokens: 0, ms: 0 };
       kind.n += 1; kind.failed += one.tone === "bad"; kind.usd += own("usd"); kind.tokens += own("tokens"); kind.ms += one.ms || 0;
