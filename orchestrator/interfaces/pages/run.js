@@ -278,6 +278,11 @@
     }
     return call.text;
   };
+  // Makes ready what is searched while nothing else is to do, so that the first search waits for it no more than others.
+  const makeReady = (at = 0) => requestIdleCallback((idle) => {
+    while (at < calls.length && idle.timeRemaining() > 1) { textOf(calls[at]); at += 1; }
+    if (at < calls.length) makeReady(at);
+  });
   const search = (typed) => {
     words = typed.trim().toLowerCase();
     found = words ? calls.map((_, at) => at).filter((at) => textOf(calls[at]).includes(words)) : [];
@@ -319,7 +324,7 @@
   let waiting = 0;
   const searched = () => { search($("search").value); if (found.length) next(found.includes(selected) ? [selected] : found, 1); else if (calls.length) detail(); };
   const lookFor = (text) => { $("search").value = text; searched(); };
-  $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(searched, calls.length > 2000 ? 60 : 0); });
+  $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(searched, calls.length > 2000 ? 40 : 0); });
   $("help").addEventListener("click", () => $("keys").showModal());
   $("tree").addEventListener("scroll", paint, { passive: true });
   const measure = () => { ROW = matchMedia("(pointer: coarse)").matches ? 40 : 28; };
@@ -330,6 +335,7 @@
   measure();
   load(JSON.parse($("data").textContent));
   performance.mark("drawn");
+  if (window.requestIdleCallback) makeReady();
   // What is told of a run that goes on: its head, and the calls that changed.
   const placed = (a, b) => { const x = a.id.split("."), y = b.id.split("."); for (let n = 0; n < Math.min(x.length, y.length); n += 1) if (x[n] !== y[n]) return x[n] - y[n]; return x.length - y.length; };
   const merge = (data) => {
