@@ -7,6 +7,7 @@ import difflib
 import functools
 import importlib
 import secrets
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from orchestrator.documents.workflow import load_workflow, parse_workflow
 from orchestrator.environments.default import STRONGER, USUAL, Chosen, choose, why_unusable
 from orchestrator.errors import DocumentError, InputError, ModelUnavailable, UsageError
 from orchestrator.runs.context import unmatched
+from orchestrator.runs.executor import executor_of
 from orchestrator.runs.history import end_of_run, find_run
 from orchestrator.runs.inputs import missing_inputs, read_inputs
 from orchestrator.runs.permissions import located
@@ -31,7 +33,16 @@ from orchestrator.values import Limits, Problem, RunResult
 from orchestrator.workspace import bundled, existing_workspace, workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Skill, Workflow
@@ -97,6 +108,7 @@ class RunRequest:
     sub_model: str | None = None
     strategy: str | None = None
     environment: str | None = None
+    executor: str | None = None  # `local`, or `ray[:ADDRESS]`
     budget: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     accepts_prices: bool = False
@@ -113,6 +125,7 @@ class ResumeRequest:
     answers: Mapping[str, Any] = field(default_factory=dict)
     approve: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    executor: str | None = None  # another one than the run began with
     accepts_prices: bool = False
     vouching: Vouching = "program"
 
@@ -203,8 +216,9 @@ def plan_resume(request: ResumeRequest) -> Plan | RunResult:
     answers = checked_answers(record, request.answers, request.approve, request.deny, by_asker=by_asker)
     record.answers |= answers
     planned = _planned_again(
-        record, workspace, folder.name, accepts_prices=request.accepts_prices, vouching=request.vouching
-    )
+        record, workspace, folder.name, executor=request.executor,
+        accepts_prices=request.accepts_prices, vouching=request.vouching,
+    )  # fmt: skip
     return replace(planned, answers=answers, warnings=(*planned.warnings, *_changes(record.header, planned)))
 
 
@@ -257,6 +271,7 @@ def _planned_again(
     workspace: Workspace,
     run: str,
     *,
+    executor: str | None = None,
     accepts_prices: bool = False,
     vouching: Vouching = "program",
 ) -> Plan:
@@ -267,6 +282,7 @@ def _planned_again(
     again = RunRequest(
         workflow.path, record.inputs, model=names["root"], sub_model=names["sub"],
         strategy=header["strategy"], environment=header["environment"], budget=header["budget"],
+        executor=executor or header.get("executor", "local"),
         accepts_prices=accepts_prices or header["accepts_prices"], vouching=vouching,
     )  # fmt: skip
     return replace(_planned(again, workflow, workspace, run), resumes=True)
@@ -314,6 +330,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
     inputs = located(workflow.inputs, given, workspace.root, Path.cwd())
     trust = vouched(workflow, catalog, workspace, request.vouching)
     environment = _environment(request.environment, reach)
+    executor = executor_of(request.executor, reach.executor, environment.name, USUAL)
     return Plan(
         run=run,
         workflow=workflow,
@@ -330,6 +347,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
         limits=limits_with(workflow.limits, request.budget),
         environment=environment.name,
         environments=reach.environments,
+        executor=executor,
         strategies=strategies,
         models=models,
         reach=reach.reach,
@@ -426,9 +444,11 @@ async def execute(
         trust(planned.workspace, planned.trusts, planned.vouched)
     if planned.missing:
         return begun(planned, _header(planned, ()), listen=listen)
-    environment = environment_factory(planned.environment, planned.environments)()
     prepare_models(planned)
-    async with open_parts(planned, environment, listen=listen, person=person) as parts:
+    async with (
+        _spread(planned) as environment,
+        open_parts(planned, environment, listen=listen, person=person) as parts,
+    ):
         past = parts.journal.past
         if past.finished is not None and past.is_over:  # another process was quicker
             return result_of(planned.run, past.finished)
@@ -436,6 +456,25 @@ async def execute(
         result = await engine.run(_header(planned, environment.covers), planned.answers)
         parts.usage.tallies()  # publishes what this run added: readers of skill-usage.json find it there
         return result
+
+
+@asynccontextmanager
+async def _spread(planned: Plan) -> AsyncIterator[Environment]:
+    """The environment of a run, over the nodes of a cluster where the run has one. Raises EnvironmentUnavailable."""
+    environment = environment_factory(planned.environment, planned.environments)()
+    if planned.executor.address is None:
+        yield environment
+        return
+    from orchestrator.environments.cluster import Cluster  # here: most runs have none
+    from orchestrator.environments.cluster_ray import connected
+
+    reach = await asyncio.to_thread(connected, planned.executor.address, planned.run)
+    cluster = Cluster(planned.executor.name, reach, environment, shared=planned.executor.shared)
+    try:
+        await cluster.open()
+        yield cluster
+    finally:
+        await cluster.close()
 
 
 def try_examples(workspace: Workspace, name: str, environment: str | None = None) -> list[ExampleResult]:
@@ -535,6 +574,7 @@ def _header(planned: Plan, covers: Iterable[str]) -> dict[str, Any]:
         "path": str(planned.workflow.path.absolute()),
         "version": planned.workflow.version,
         "environment": planned.environment,
+        **({"executor": planned.executor.name} if planned.executor.address is not None else {}),
         "covers": covers,
         "limits": {name: getattr(planned.limits, name) for name in Limits.__dataclass_fields__},
         "strategies": list(planned.strategies),

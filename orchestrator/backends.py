@@ -68,6 +68,11 @@ class Backends:
         return (*keys, *self._settings.secrets.get("variables", ()))
 
     @property
+    def executor(self) -> Mapping[str, Any]:
+        """What `[executor]` says."""
+        return {} if self._settings is None else self._settings.executor
+
+    @property
     def environments(self) -> Mapping[str, Mapping[str, Any]]:
         """How each environment is started here, by its name, where the settings say anything of it."""
         return {} if self._settings is None else self._settings.environments

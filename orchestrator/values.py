@@ -161,3 +161,5 @@ class WorkerSpec:
     grants: Grants = field(default_factory=Grants)
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     blobs: Path | None = None
+    travels: bool = False  # it may be placed on another machine, where an executor has some
+    drops_writes: bool = False  # and goes there without what it may write here

@@ -62,10 +62,8 @@ class Confined:
         """A new worker. Raises EnvironmentUnavailable where the kernel can't confine it."""
         if sys.platform != "linux":
             raise EnvironmentUnavailable("`confined` needs Linux (Landlock and seccomp)", hint=HINT)
-        made = make_missing_files(spec)
         for is_second in (False, True):
-            ours, forked = await _ZYGOTE.fork()
-            leash = _Forked(forked, made)
+            ours, leash = await forked(spec)
             try:
                 return await open_session(ours, leash, spec)
             except EnvironmentUnavailable as error:
@@ -114,6 +112,13 @@ def _coverage(abi: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if os.geteuid() == 0:
         misses.append("as root, the number of processes of a worker that may have any, for about a second")
     return tuple(covers), tuple(misses)
+
+
+async def forked(spec: WorkerSpec) -> tuple[socket.socket, Forked]:
+    """A worker that waits for its first frame: our end of its stream, and its leash."""
+    made = make_missing_files(spec)
+    ours, one = await _ZYGOTE.fork()
+    return ours, Forked(one, made)
 
 
 class _Zygote:
@@ -214,7 +219,7 @@ class _Worker:
     report: int  # descriptor that its wait status comes from
 
 
-class _Forked:
+class Forked:
     """The leash of a worker that the zygote forked."""
 
     patience_s = 0.5
@@ -227,9 +232,11 @@ class _Forked:
         self.was_orphaned = False  # whether the zygote died before it could say how the worker ended
 
     def kill(self) -> None:
+        """Kill it and its group."""
         _ZYGOTE.kill(self._worker.number)
 
     async def wait(self) -> int:
+        """Its exit code, once nothing of it is left."""
         if self._ended is None:
             self._ended = asyncio.create_task(self._reported())
         return await asyncio.shield(self._ended)

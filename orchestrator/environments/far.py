@@ -68,7 +68,7 @@ def main() -> None:
     os.set_inheritable(lock, False)
     _tell({"root": os.path.realpath(root)})
     inside = _loaded(os.path.join(root, "code", "inside.py"))
-    inside.keep(inside.confinement(), lambda: _remove(root))
+    inside.keep(inside.confinement(), lambda: remove(root))
 
 
 def sweep(folder: str, own: str) -> None:
@@ -77,7 +77,7 @@ def sweep(folder: str, own: str) -> None:
         if name.endswith(".lock") and name != f"{own}.lock":
             with contextlib.suppress(OSError):
                 lock = locked(os.path.join(folder, name), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(os.path.join(folder, name[: -len(".lock")]))
+                remove(os.path.join(folder, name[: -len(".lock")]))
                 os.close(lock)
 
 
@@ -97,7 +97,8 @@ def locked(path: str, how: int) -> int:
         os.close(lock)
 
 
-def _remove(root: str) -> None:
+def remove(root: str) -> None:
+    """Remove a worker's folder, and then its lock."""
     for folder, _, _ in os.walk(root):  # granted folders can't be written to
         with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)

@@ -82,7 +82,7 @@ def packed(spec: WorkerSpec) -> IO[bytes]:
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o700
             tar.addfile(folder)
-        for path in _copied(spec):
+        for path in copied(spec):
             tar.add(path.resolve(), f"files{path}", filter=kept)
     return archive
 
@@ -105,7 +105,7 @@ async def sent(ours: socket.socket, spec: WorkerSpec, archive: IO[bytes]) -> str
 
 def places_there(spec: WorkerSpec, root: str, python: str) -> Places:
     """What a worker whose folder is `root` has under other names."""
-    folders = {str(path): f"{root}/files{path}" for path in (*_copied(spec), spec.cwd)}
+    folders = {str(path): f"{root}/files{path}" for path in (*copied(spec), spec.cwd)}
     if spec.blobs is not None:
         folders[str(spec.blobs)] = f"{root}/texts"
     folders[str(spec.scratch)] = f"{root}/scratch"
@@ -144,7 +144,7 @@ async def _exactly(ours: socket.socket, n_bytes: int) -> bytes:
     return data
 
 
-def _copied(spec: WorkerSpec) -> list[Path]:
+def copied(spec: WorkerSpec) -> list[Path]:
     """What a worker may read, without programs of this machine, and without what lies in another of these."""
     found: list[Path] = []
     for path in sorted(spec.grants.read):

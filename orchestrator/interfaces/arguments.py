@@ -134,6 +134,14 @@ def _command(commands: Commands[Parser], name: str, module: str, summary: str) -
     return parser
 
 
+def _executor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--executor",
+        metavar="X",
+        help="over which machines skills and recursive children are spread: ray, ray:HOST:PORT, local (this one)",
+    )
+
+
 def _in_workspace(parser: Parser, *, json: bool = True) -> None:
     parser.add_argument("--workspace", metavar="DIR", help="folder with skills/, memory/ or skill-usage.json")
     if json:
@@ -189,6 +197,7 @@ def _run_choices(run: Parser) -> None:
     run.add_argument(
         "--environment", metavar="E", help="where cells and skills run (see `orchestrate doctor`)"
     )
+    _executor(run)
     run.add_argument("--yes", action="store_true", help=ACCEPTED)
     run.add_argument(
         "--frozen",
@@ -251,6 +260,7 @@ def _add_again(commands: Commands[Parser]) -> None:
         "--deny", metavar="ID", nargs="+", action="extend", default=[], help="do not agree to it"
     )
     resume.add_argument("--yes", action="store_true", help=ACCEPTED)
+    _executor(resume)
     _in_workspace(resume)
     replay = _command(
         commands,

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         read_object("--answers", args.answers, '{"ID": answer, ...}') if args.answers else {},
         tuple(args.approve),
         tuple(args.deny),
+        executor=args.executor,
         accepts_prices=args.yes,
         vouching="yes" if args.yes else "none",
     )

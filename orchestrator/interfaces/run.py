@@ -78,6 +78,7 @@ def _request(args: argparse.Namespace) -> RunRequest:
         sub_model=args.sub_model,
         strategy=args.strategy,
         environment=args.environment,
+        executor=args.executor,
         budget=budget,
         strict=args.strict,
         accepts_prices=args.yes,

@@ -156,10 +156,9 @@ class _Reader:
         suggest = self._table(tables.get("suggest", {}), _SUGGEST, ("suggest",))
         learning = self._table(tables.get("learning", {}), _LEARNING, ("learning",))
         secrets = self._table(tables.get("secrets", {}), _SECRETS, ("secrets",))
-        executor = tables.get("executor", {})
+        executor = self._table(tables.get("executor", {}), _EXECUTOR, ("executor",))
         environments = self._environments(tables.get("environments", {}))
         warnings = tuple(problem for problem in self.problems if problem.severity == "warning")
-        executor = executor if isinstance(executor, dict) else {}
         return Settings(
             models, commands, fan_out, cache, approvals, suggest, learning, secrets, executor, environments,
             warnings,
@@ -380,6 +379,7 @@ _ENVIRONMENTS = {
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
 _APPROVALS = {"by_asker": _CACHE["replies"]}
+_EXECUTOR = {"kind": _one_of("local", "ray"), "address": _TEXT, "shared": _TRUTH}
 _LEARNING = {"enabled": _TRUTH}
 _SECRETS = {"variables": _TEXTS}
 _SUGGEST = {"learn": _TRUTH, "across_workspaces": _TRUTH}
@@ -397,6 +397,7 @@ def known_keys() -> Iterator[tuple[str, str]]:
         ("suggest", _SUGGEST),
         ("learning", _LEARNING),
         ("secrets", _SECRETS),
+        ("executor", _EXECUTOR),
         *((f"environments.{name}", kinds) for name, kinds in _ENVIRONMENTS.items()),
     ):
         for key in kinds:

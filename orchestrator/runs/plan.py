@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.runs.executor import Executor
 from orchestrator.runs.fan_out import FanOut
 from orchestrator.runs.parts import ModelNames
 
@@ -33,6 +34,7 @@ class Plan:
     strategies: tuple[str, ...]  # to be tried, in this order
     reach: Reach
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # settings of each, by name
+    executor: Executor = field(default_factory=Executor)
     models: ModelNames = field(default_factory=ModelNames)
     fan_out: FanOut = field(default_factory=FanOut)
     usd_is_set: bool = False  # somebody limits dollars for this run, so that no price may be unknown

@@ -200,6 +200,7 @@ class Repl:
         self._session = await parts.workers.start(
             self._grants,
             f"cells-{call.id}",
+            "child" if call.depth else "here",
             variables=self._variables,
             skills=skill_table(self._server.scope.values()),
             seed=seed_of(parts.journal.past.header),

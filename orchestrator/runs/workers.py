@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from orchestrator.errors import EnvironmentUnavailable, WorkerLost
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from orchestrator.workspace import Workspace
 
     Key = tuple[str, Rights, Path | None]
+
+Role = Literal["here", "skill", "child"]
+"""What a worker is for: a workflow's own cells and checks stay with the run's owner, the others may be elsewhere."""
 
 
 class SkillWorkers:
@@ -60,7 +63,7 @@ class SkillWorkers:
             grants = skill_grants(skill, rights.granted, self._workspace, program=program)
             if (missing := unmet(skill, grants)) is not None:
                 raise missing
-            session = await self.start(grants, f"skill-{skill.attribute}", skills=skill_table(uses))
+            session = await self.start(grants, f"skill-{skill.attribute}", "skill", skills=skill_table(uses))
         try:
             yield session
         except BaseException:
@@ -68,20 +71,23 @@ class SkillWorkers:
             raise
         await self._kept(key, session)
 
-    async def start(self, grants: Grants, label: str, **init: Any) -> Session:
-        """A new worker with a scratch folder of its own, initialised. The caller closes it.
+    async def start(self, grants: Grants, label: str, role: Role = "here", **init: Any) -> Session:
+        """A new worker with a scratch folder of its own, initialised. The caller closes it. `role` says where it may be.
 
         One that is killed before it can do anything is started anew: nothing has happened in it.
         """
         try:
-            return await self._started(grants, label, **init)
+            return await self._started(grants, label, role, **init)
         except (WorkerLost, EnvironmentUnavailable):
-            return await self._started(grants, label, **init)
+            return await self._started(grants, label, role, **init)
 
-    async def _started(self, grants: Grants, label: str, **init: Any) -> Session:
+    async def _started(self, grants: Grants, label: str, role: Role, **init: Any) -> Session:
         scratch = self._folder / f"{next(self._numbers):04d}-{label[:40]}"
         scratch.mkdir(parents=True)
-        spec = WorkerSpec(scratch=scratch, cwd=self._cwd, grants=grants, blobs=self._workspace.texts)
+        spec = WorkerSpec(
+            scratch, self._cwd, grants, blobs=self._workspace.texts,
+            travels=role != "here", drops_writes=role == "child",
+        )  # fmt: skip
         self._n_starting += 1
         try:
             session = await self._environment.start(spec)

@@ -1,0 +1,402 @@
+"""Workers on the nodes of a cluster: what `--executor` puts around the environment of a run.
+
+The unit that travels is a worker: of a skill call, or of a recursive child's cells. Its bytes go over the cluster to the
+host of its node (`cluster_host.py`) and back; all it asks for is served here, by the run's owner, as for a worker beside
+it. So the journal, the ledger, trust and the record of use know nothing of nodes, and no key leaves this process.
+
+What stays here, in the environment that it is put around: the workflow's own cells and checks, and skills that may write files (but
+where the nodes share the owner's files). A recursive child on a node has no `out/`.
+
+Covered: what `confined` covers, on the node. A node that is lost kills its workers, no more: the run takes that as it takes any worker that
+was killed. Not covered: whoever may start programs on the cluster can do to its nodes what the nodes' account can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import itertools
+import socket
+import tarfile
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator import __version__
+from orchestrator.environments.cluster_host import Start
+from orchestrator.environments.parcel import COPY_BYTES, Carrier, copied, places_there
+from orchestrator.environments.places import Places
+from orchestrator.environments.session import Session, open_session
+from orchestrator.errors import EnvironmentUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.environments.environment import Environment
+    from orchestrator.values import WorkerSpec
+
+KILL_S = 1.5
+"""How long a node may take to say that a worker is gone; one that does not is lost, and its host killed by the cluster."""
+
+LOOK_S = 5.0
+"""How often it is looked for nodes that have joined."""
+
+PIECE_BYTES = 8 << 20
+MOST_UNREAD_BYTES = 128 << 20
+
+
+class HostThere(Protocol):
+    """The host on a node, over the cluster."""
+
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """What the method of `Host` returns. Raises ConnectionError when the node or its host is lost."""
+        ...
+
+    async def kill(self) -> None:
+        """End its process."""
+        ...
+
+
+class Reach(Protocol):
+    """A cluster: its nodes, and hosts on them."""
+
+    async def nodes(self) -> dict[str, float]:
+        """The nodes that live and may have workers, with their processors."""
+        ...
+
+    async def host(self, node: str) -> HostThere:
+        """A new host on that node; it ends with this process. Raises ConnectionError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the cluster."""
+        ...
+
+
+class Cluster:
+    """An environment whose workers are spread over nodes. A run makes and closes one; it belongs to one event loop.
+
+    True between events: `_nodes` holds a node for each host that was started, lost ones too.
+    """
+
+    def __init__(self, name: str, reach: Reach, here: Environment, *, shared: bool = False) -> None:
+        self.name = name
+        self.covers = here.covers
+        self._reach, self._here, self._shared = reach, here, shared
+        self._nodes: dict[str, asyncio.Task[Node]] = {}
+        self._looked_at = float("-inf")
+        self._looking = asyncio.Lock()
+        self._archives = _Archives()
+
+    async def open(self) -> None:
+        """Have a host on every node. Raises EnvironmentUnavailable when there is none."""
+        await self._look()
+        await self._living()
+
+    async def start(self, spec: WorkerSpec) -> Session:
+        """A new worker, on the node with the fewest for its processors. Raises EnvironmentUnavailable."""
+        if not spec.travels or (spec.grants.write and not spec.drops_writes and not self._shared):
+            return await self._here.start(spec)
+        await self._look()
+        nodes = await self._living()
+        node = min(nodes, key=lambda one: one.load)
+        return await node.start(spec, self._archives, shared=self._shared)
+
+    async def close(self) -> None:
+        """End all hosts, and with them all workers there."""
+        for task in self._nodes.values():
+            task.cancel()
+        nodes = [
+            one.result()
+            for one in self._nodes.values()
+            if one.done() and not one.cancelled() and not one.exception()
+        ]
+        await asyncio.gather(*(node.close() for node in nodes))
+        await self._reach.close()
+        await self._here.close()
+
+    async def _living(self) -> list[Node]:
+        """The nodes that can be asked; waits for the first where none can yet."""
+        tasks = list(self._nodes.values())
+        if tasks and not any(task.done() and not task.exception() for task in tasks):
+            await asyncio.wait(tasks)
+        found = [task.result() for task in tasks if task.done() and not task.exception()]
+        if living := [node for node in found if not node.is_lost]:
+            return living
+        why = "; ".join(str(task.exception()) for task in tasks if task.done() and task.exception())
+        raise EnvironmentUnavailable(
+            f"no node of `{self.name}` can have workers" + (f": {why}" if why else ""),
+            hint="`ray status` lists the nodes; each needs this version of the package and a Linux with Landlock",
+        )
+
+    async def _look(self) -> None:
+        """Start hosts on nodes that are new."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at < LOOK_S:
+                return
+            for name, n_processors in (await self._reach.nodes()).items():
+                if name not in self._nodes:
+                    self._nodes[name] = asyncio.create_task(self._opened(name, n_processors))
+            self._looked_at = now
+        if not any(task.done() for task in self._nodes.values()):
+            await asyncio.gather(*self._nodes.values(), return_exceptions=True)
+
+    async def _opened(self, name: str, n_processors: float) -> Node:
+        try:
+            host = await self._reach.host(name)
+            hello = await host.call("hello")
+        except ConnectionError as error:
+            raise EnvironmentUnavailable(f"node {name[:8]}: {error}") from error
+        if hello["version"] != __version__:
+            raise EnvironmentUnavailable(
+                f"node {hello['host']} has version {hello['version']} of the package, and this is {__version__}"
+            )
+        if hello["obstacle"]:
+            raise EnvironmentUnavailable(f"node {hello['host']} can't confine workers: {hello['obstacle']}")
+        return Node(host, hello, n_processors)
+
+
+class Node:
+    """One node with its host, as the owner sees it.
+
+    True between events: `_workers` has each worker whose end was not told. What is to be told goes in order, one message
+    under way at a time, with all that came up meanwhile.
+    """
+
+    def __init__(self, host: HostThere, hello: dict[str, Any], n_processors: float) -> None:
+        self.is_lost = False
+        self._host, self._hello = host, hello
+        self._n_processors = max(n_processors, 0.1)
+        self._workers: dict[int, _Far] = {}
+        self._numbers = itertools.count(1)
+        self._n_starting = 0
+        self._words: list[tuple[str, int, Any]] = []
+        self._has_words = asyncio.Event()
+        self._texts = Carrier(self._carry)
+        self._sent: dict[str, asyncio.Task[None]] = {}
+        self._tasks = [asyncio.create_task(self._telling()), asyncio.create_task(self._hearing())]
+
+    @property
+    def load(self) -> float:
+        """Workers for each processor."""
+        return (len(self._workers) + self._n_starting) / self._n_processors
+
+    async def start(self, spec: WorkerSpec, archives: _Archives, *, shared: bool) -> Session:
+        """A new worker. Raises EnvironmentUnavailable."""
+        self._n_starting += 1
+        try:
+            files = () if shared else await self._shipped(spec, archives)
+        except ConnectionError as error:
+            self._lose()
+            raise EnvironmentUnavailable(f"a node was lost: {error}") from error
+        finally:
+            self._n_starting -= 1
+        if self.is_lost:
+            raise EnvironmentUnavailable("a node was lost")
+        number = next(self._numbers)
+        ours, theirs = socket.socketpair()
+        far = self._workers[number] = _Far(self, number)
+        await far.open(theirs)
+        # Only the worker's stream carries what it was granted: variables, and so secrets, are in its first frame.
+        bare = replace(spec, grants=replace(spec.grants, env={})) if shared else None
+        self.tell("start", number, Start(files, str(spec.cwd), spec.limits, bare))
+        if shared:
+            return await open_session(ours, far, spec, Places(self._hello["python"], self._path()))
+        away = replace(spec, grants=replace(spec.grants, write=()))
+        return await open_session(ours, far, away, self._places(spec, number), self._texts.carry)
+
+    def tell(self, kind: str, number: int, what: Any = None) -> None:
+        """Have it told to the host."""
+        if self.is_lost:
+            return
+        self._words.append((kind, number, what))
+        self._has_words.set()
+
+    async def close(self) -> None:
+        """End the host with all its workers."""
+        if not self.is_lost:
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(KILL_S):
+                    await self._host.call("close")
+        self._lose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    def gone(self, number: int) -> None:
+        """Forget a worker."""
+        self._workers.pop(number, None)
+
+    def give_up(self) -> None:
+        """The host does not do as it is told: kill it."""
+        self._lose()
+
+    def _path(self) -> str:
+        return str(self._hello["path"])
+
+    def _places(self, spec: WorkerSpec, number: int) -> Places:
+        root = self._hello["root"]
+        places = places_there(spec, f"{root}/workers/{number}", self._hello["python"])
+        mine = f"{root}/workers/{number}/texts"
+        out = tuple((ours, f"{root}/texts" if theirs == mine else theirs) for ours, theirs in places.out)
+        return replace(places, path=self._path(), out=out)
+
+    async def _shipped(self, spec: WorkerSpec, archives: _Archives) -> tuple[tuple[str, str], ...]:
+        """What the worker may read, by hash; it is on the node then. Raises ConnectionError, EnvironmentUnavailable."""
+        files = []
+        for path in copied(spec):
+            archive = archives.of(path)
+            if archive.sha256 not in self._sent:
+                self._sent[archive.sha256] = asyncio.create_task(self._send(archive))
+            await asyncio.shield(self._sent[archive.sha256])
+            files.append((str(path), archive.sha256))
+        return tuple(files)
+
+    async def _send(self, archive: _Archive) -> None:
+        if await self._host.call("missing", [archive.sha256]):
+            await self._host.call("keep", archive.sha256, archive.data)
+
+    async def _carry(self, path: Path) -> None:
+        """Have a long text there. Raises ConnectionError."""
+        n_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            for offset in range(0, max(n_bytes, 1), PIECE_BYTES):
+                piece = await asyncio.to_thread(file.read, PIECE_BYTES)
+                is_last = offset + PIECE_BYTES >= n_bytes
+                await self._host.call("keep_text", path.name, offset, piece, is_last=is_last)
+
+    async def _telling(self) -> None:
+        try:
+            while True:
+                await self._has_words.wait()
+                self._has_words.clear()
+                words, self._words = self._words, []
+                if words:
+                    await self._host.call("tell", words)
+        except ConnectionError:
+            self._lose()
+
+    async def _hearing(self) -> None:
+        try:
+            while True:
+                for kind, number, what in await self._host.call("hear"):
+                    if number in self._workers:
+                        self._workers[number].heard(kind, what)
+        except ConnectionError:
+            self._lose()
+
+    def _lose(self) -> None:
+        if self.is_lost:
+            return
+        self.is_lost = True
+        for far in list(self._workers.values()):
+            far.heard("end", -9)
+        self._killing = asyncio.create_task(self._host.kill())
+
+
+class _Far:
+    """The leash of a worker on a node, and our end of its bytes. True after its end: `_code` is set."""
+
+    pid = -1  # of no process here
+    patience_s = 5.0
+
+    def __init__(self, node: Node, number: int) -> None:
+        self._node, self._number = node, number
+        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._pump: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def open(self, theirs: socket.socket) -> None:
+        """Begin to carry bytes."""
+        reader, self._writer = await asyncio.open_unix_connection(sock=theirs, limit=PIECE_BYTES)
+        self._pump = asyncio.create_task(self._pumped(reader))
+
+    def heard(self, kind: str, what: Any) -> None:
+        """Take what the host says of this worker."""
+        assert self._writer is not None
+        if kind == "data":
+            self._writer.write(what)
+            if self._writer.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+                self.kill()
+        elif kind == "eof":
+            self._writer.close()
+        elif not self._code.done():
+            self._code.set_result(what if kind == "end" else -9 if kind == "beyond" else 70)
+            self._writer.close()
+            self._node.gone(self._number)
+
+    def kill(self) -> None:
+        """Have it killed, with all that it started."""
+        if not self._code.done():
+            self._node.tell("kill", self._number)
+
+    async def wait(self) -> int:
+        """Its exit code, once it is gone; -9 for one whose node was lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_S):
+                return await asyncio.shield(self._code)
+        self._node.give_up()
+        return await self._code
+
+    async def _pumped(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(PIECE_BYTES):
+                self._node.tell("data", self._number, data)
+        self.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    sha256: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class _Archives:
+    """Files and folders packed, each anew only when something in it has changed. For one run."""
+
+    _by_path: dict[Path, tuple[Any, _Archive]] = field(default_factory=dict)
+
+    def of(self, path: Path) -> _Archive:
+        """What is at a path now. Raises EnvironmentUnavailable when it is too much."""
+        seen = _seen(path)
+        known = self._by_path.get(path)
+        if known is None or known[0] != seen:
+            known = self._by_path[path] = seen, _packed(path)
+        return known[1]
+
+
+def _seen(path: Path) -> list[tuple[str, int, int, int]]:
+    """Names, sizes, times and modes: what changes with a file."""
+    found, left = [], [path.resolve()]
+    while left:
+        one = left.pop()
+        stat = one.lstat()
+        found.append((str(one), stat.st_size, stat.st_mtime_ns, stat.st_mode))
+        if one.is_dir() and not one.is_symlink():
+            left += sorted(one.iterdir())
+    return found
+
+
+def _packed(path: Path) -> _Archive:
+    n_bytes = 0
+
+    def kept(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        nonlocal n_bytes
+        n_bytes += info.size
+        if n_bytes > COPY_BYTES:
+            raise EnvironmentUnavailable(
+                f"`{path}` holds more than {COPY_BYTES >> 20} MiB, which would have to be copied to each node",
+                hint="grant less to read; or set `shared = true` under [executor] where nodes share these files",
+            )
+        info.uid = info.gid = info.mtime = 0
+        info.uname = info.gname = ""
+        return info if info.isfile() or info.isdir() or info.issym() else None
+
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        tar.add(path.resolve(), "it", filter=kept)
+    data = file.getvalue()
+    return _Archive(hashlib.sha256(data).hexdigest(), data)

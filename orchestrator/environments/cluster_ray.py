@@ -1,0 +1,110 @@
+"""A Ray cluster as nodes for workers: the one module that imports `ray`, when `--executor ray` asks for it.
+
+Each host is an asynchronous actor, bound to its node and owned by this process: Ray ends it when this process ends, and
+tells when its node is lost. It asks for no processors, since what works is not the actor but its workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.environments.cluster_host import Host
+from orchestrator.errors import EnvironmentUnavailable
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+EXTRA = "install it with: python -m pip install 'skill-orchestrator[ray]'   (from a clone: '.[ray]')"
+MOST_AT_ONCE = 1000
+NAMES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+def imported() -> ModuleType:
+    """Ray. Raises EnvironmentUnavailable where it is not installed, naming the extra."""
+    for name, value in NAMES.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise EnvironmentUnavailable(
+            f"`--executor ray` needs a package that is not installed: {error}", hint=EXTRA
+        ) from error
+    return ray
+
+
+class RayReach:
+    """The nodes of a Ray cluster. Made by `connected`; closing it lets go of the cluster."""
+
+    def __init__(self, ray: ModuleType, run: str) -> None:
+        self._ray, self._run = ray, run
+
+    async def nodes(self) -> dict[str, float]:
+        """Living nodes that have processors to give; all that live where none has."""
+        found = await asyncio.to_thread(self._ray.nodes)
+        living = {one["NodeID"]: float(one["Resources"].get("CPU", 0)) for one in found if one["Alive"]}
+        return {name: number for name, number in living.items() if number} or living
+
+    async def host(self, node: str) -> RayHost:
+        """A new actor there."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        def make() -> Any:
+            return (
+                self._ray.remote(Host)
+                .options(
+                    num_cpus=0, max_concurrency=MOST_AT_ONCE, max_restarts=0, max_task_retries=0,
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+                )
+                .remote(f"{self._run}-{node[:16]}")
+            )  # fmt: skip
+
+        return RayHost(self._ray, await asyncio.to_thread(make))
+
+    async def close(self) -> None:
+        """Disconnect; a cluster that was started for this run ends."""
+        await asyncio.to_thread(self._ray.shutdown)
+
+
+class RayHost:
+    """An actor."""
+
+    def __init__(self, ray: ModuleType, actor: Any) -> None:
+        self._ray, self._actor = ray, actor
+
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """What the actor's method returns. Raises ConnectionError when the actor or its node is lost."""
+        try:
+            return await getattr(self._actor, method).remote(*arguments, **options)
+        except self._ray.exceptions.RayError as error:
+            raise ConnectionError(str(error).strip().partition("\n")[0]) from error
+
+    async def kill(self) -> None:
+        """Kill the actor's process."""
+        with contextlib.suppress(Exception):  # whatever Ray says: it is lost already
+            await asyncio.to_thread(self._ray.kill, self._actor)
+
+
+def connected(address: str, run: str) -> RayReach:
+    """The cluster at `HOST:PORT`; without one the cluster of this machine, else one that is started here for this run.
+
+    Call it in another thread than the main one, where Ray would put a handler of its own for SIGTERM in the place of ours.
+    Raises EnvironmentUnavailable.
+    """
+    ray = imported()
+    logging.getLogger("ray").setLevel(logging.ERROR)  # what it warns of is of its own inside
+    try:
+        ray.init(
+            address=address or None, namespace=f"orchestrate-{run}", include_dashboard=False,
+            log_to_driver=False, configure_logging=False, logging_level=logging.ERROR,
+        )  # fmt: skip
+    except Exception as error:
+        why = " ".join(str(error).split())[:500]
+        raise EnvironmentUnavailable(
+            f"no Ray cluster answers at `{address or 'this machine'}`: {why}",
+            hint="`ray status` shows a cluster; this machine has to be a node of it, with the same versions and token",
+        ) from error
+    return RayReach(ray, run)

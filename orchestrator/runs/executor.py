@@ -1,0 +1,55 @@
+"""Which executor a run has: over which machines its workers are spread."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Where the workers of skills and recursive children are: `local`, in this process's environment, or `ray[:ADDRESS]`."""
+
+    name: str = "local"
+    shared: bool = False  # the nodes have this machine's files under the same paths
+
+    @property
+    def address(self) -> str | None:
+        """Of the cluster; empty for the one that this machine is in, None without a cluster."""
+        kind, _, address = self.name.partition(":")
+        return address if kind == "ray" else None
+
+
+def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str, usual: str) -> Executor:
+    """The executor that was asked for, else the one of the settings. Raises UsageError for one that is none.
+
+    On nodes workers are in the environment `usual`; a run in another one can't be spread.
+    """
+    configured = settings.get("kind", "local")
+    if configured == "ray" and "address" in settings:
+        configured = f"ray:{settings['address']}"
+    name = asked or configured
+    kind, colon, address = name.partition(":")
+    if kind not in ("local", "ray") or (colon and (kind == "local" or not address)):
+        close = difflib.get_close_matches(kind, ("local", "ray"), n=1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        raise UsageError(
+            f"no executor named `{name}`", hint=f"{hint}the executors are: local, ray, ray:HOST:PORT"
+        )
+    if address.startswith(("ray://", "//")):
+        raise UsageError(
+            f"`{name}`: a run reaches a cluster from one of its nodes, not through a Ray client",
+            hint="make this machine a node (`ray start --address=HOST:PORT`), or run `orchestrate` on one",
+        )
+    if kind == "ray" and environment != usual:
+        raise UsageError(
+            f"`--executor {name}` has its workers in the environment `{usual}`, not in `{environment}`",
+            hint="leave out `--environment`, or `--executor`",
+        )
+    return Executor(name, bool(settings.get("shared", False)))
