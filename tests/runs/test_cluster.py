@@ -1,0 +1,191 @@
+"""A run over two Ray nodes, each in a network namespace of this machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.ray_nodes import Nodes, ray_nodes, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(bool(why := why_not()), reason=why),
+]
+
+MANIFEST = """
+schema: orchestrate.skill/1
+functions:
+  nap:
+    description: Sleep, and say where.
+    entry: {python: "skill.py:nap"}
+    input: {type: object, properties: {n: {type: integer}, s: {type: number, default: 0.02}}}
+    effects: none
+    idempotent: true
+  post:
+    description: Change the world, slowly.
+    entry: {python: "skill.py:nap"}
+    input: {type: object, properties: {n: {type: integer}, s: {type: number}}}
+    effects: write
+default: nap
+"""
+CODE = """
+import os, time
+def nap(n=0, s=0.02):
+    open(os.environ["HOME"] + "/begun", "w").close()
+    time.sleep(s)
+    return [n, "at " + os.getcwd()]
+"""
+NAPS = 'FINAL(skills.nap.map([{{"n": i, "s": {s}}} for i in range({n})]))'
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with ray_nodes(2) as started:
+        yield started
+
+
+@pytest.fixture
+def both(nodes: Nodes) -> Iterator[Nodes]:
+    """The two nodes; a second one that was killed joins again."""
+    if 1 not in nodes.processes:
+        nodes.start(1)
+    yield nodes
+    _until(lambda: not _workers(nodes), 10)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    skill = tmp_path / "skills" / "nap"
+    skill.mkdir(parents=True)
+    (skill / "SKILL.md").write_text("---\nname: nap\ndescription: Naps. Use when testing.\n---\nNap.\n")
+    (skill / "manifest.yaml").write_text(MANIFEST)
+    (skill / "skill.py").write_text(CODE)
+    return tmp_path
+
+
+def test_calls_are_spread_and_accounts_are_as_on_one_machine(both: Nodes, place: Path) -> None:
+    workflow = _workflow(place, NAPS.format(n=40, s=0.05))
+    spread = _finished(_run(both, workflow, executor=f"ray:{both.address}"))
+    alone = _finished(_run(both, workflow, executor="local"))
+    places = {where for _, where in spread["answer"]}
+    assert [n for n, _ in spread["answer"]] == [n for n, _ in alone["answer"]] == list(range(40))
+    assert len({where.partition("/workers/")[0] for where in places}) == 2
+    assert _calls(place, spread["run"]) == _calls(place, alone["run"]) == Counter(ok=40)
+
+
+def test_a_node_that_dies_costs_no_call(both: Nodes, place: Path) -> None:
+    running = _run(both, _workflow(place, NAPS.format(n=60, s=0.3)), executor=f"ray:{both.address}")
+    _until(lambda: len(_workers(both, 1)) > 2 and sum(_calls(place).values()) > 5, 60)
+    both.kill(1)
+    done = _finished(running)
+    assert (done["status"], [n for n, _ in done["answer"]]) == ("answered", list(range(60)))
+    assert _calls(place) == Counter(ok=60)
+
+
+def test_a_write_that_was_under_way_on_a_node_that_dies_is_in_doubt(both: Nodes, place: Path) -> None:
+    cell = 'FINAL(skills.nap.post.map([{"n": i, "s": 5} for i in range(4)]))'
+    running = _run(both, _workflow(place, cell), executor=f"ray:{both.address}")
+    begun = ".cache/orchestrate/nodes/*/workers/*/scratch/begun"
+    _until(lambda: len(list(both.folder.glob(begun))) == 4, 60)
+    both.kill(1)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 3, err
+    assert {need["kind"] for need in json.loads(out)["needs"]} == {"in_doubt"}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_a_run_reaches_every_node_at_once(both: Nodes, place: Path, signum: signal.Signals) -> None:
+    running = _run(both, _workflow(place, NAPS.format(n=16, s=60)), executor=f"ray:{both.address}")
+    _until(lambda: all(len(_workers(both, node)) > 2 for node in (0, 1)), 60)
+    running.send_signal(signum)
+    began = time.monotonic()
+    _until(lambda: not _workers(both), 10)
+    took_s = time.monotonic() - began
+    running.communicate(timeout=30)
+    assert (running.returncode, took_s < 2) == (128 + signum, True), took_s
+
+
+def test_a_killed_owner_leaves_no_worker_and_can_go_on_without_the_cluster(both: Nodes, place: Path) -> None:
+    running = _run(both, _workflow(place, NAPS.format(n=24, s=0.5)), executor=f"ray:{both.address}")
+    _until(lambda: all(len(_workers(both, node)) > 2 for node in (0, 1)), 60)
+    _until(lambda: _calls(place)["ok"] > 0, 60)
+    running.kill()
+    running.communicate()
+    _until(lambda: not _workers(both), 10)
+    (run,) = (place / "memory" / "runs").iterdir()
+    argv = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        "resume",
+        run.name,
+        "--workspace",
+        str(place),
+        "--executor",
+        "local",
+        "--json",
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, env=both.variables, check=False, timeout=60)
+    assert [n for n, _ in json.loads(done.stdout)["answer"]] == list(range(24)), done.stderr
+
+
+def _workflow(place: Path, cell: str) -> Path:
+    path = place / "w.md"
+    path.write_text(f"---\nname: w\nskills: [nap]\n---\n# W\n```repl\n{cell}\n```\n")
+    return path
+
+
+def _run(nodes: Nodes, workflow: Path, executor: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "orchestrator", str(workflow), "--yes", "--json", "--executor", executor]
+    return subprocess.Popen(
+        nodes.inside(argv), env=nodes.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _finished(running: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    done: dict[str, Any] = json.loads(out)
+    return done
+
+
+def _calls(place: Path, run: str = "*") -> Counter[str]:
+    """How the skill calls on record ended."""
+    lines = [
+        line for path in place.glob("memory/usage.jsonl") for line in path.read_text().splitlines() if line
+    ]
+    records = [json.loads(line) for line in lines]
+    return Counter(one["outcome"] for one in records if one.get("skill") and run in ("*", one["run"]))
+
+
+def _workers(nodes: Nodes, *which: int) -> list[int]:
+    """Zygotes and workers of runs on these nodes; on all of them where none is named."""
+    found = []
+    for node in which or range(len(nodes.namespaces)):
+        for pid in nodes.pids(node):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if b"zygote.py" in file.read():
+                        found.append(pid)
+            except OSError:
+                continue
+    return found
+
+
+def _until(holds: Callable[[], bool], within_s: float) -> None:
+    ends_at = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < ends_at, "it did not come to that in time"
+        time.sleep(0.05)
