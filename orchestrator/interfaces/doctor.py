@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import shlex
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator import __version__
 from orchestrator.app import DEFAULT_ENVIRONMENT, ENVIRONMENTS, environment_factory, open_catalog
 from orchestrator.backends import Backends, check_key
+from orchestrator.environments.cluster_ray import EXTRA
 from orchestrator.environments.confined import probe
 from orchestrator.environments.default import STRONGER
 from orchestrator.environments.trial import tried
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
     workspace = existing_workspace(args.workspace)
     findings = [
-        _python(), *_environments(workspace), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
+        _python(), *_environments(workspace), _executor(), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
     ]  # fmt: skip
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))
@@ -101,6 +103,30 @@ def _environment(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Findin
         if reason
         else Finding("ok", what, environment.covers)
     )
+
+
+def _executor() -> Finding:
+    """Whether runs could be spread over a Ray cluster. Nothing is started, and no cluster is asked."""
+    what = "executor ray"
+    try:
+        version = importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("none", what, "the package `ray` is not installed", EXTRA)
+    address = os.environ.get("RAY_ADDRESS")
+    where = (
+        f"`{address}` (RAY_ADDRESS)"
+        if address
+        else "the cluster of this machine, else one that is started for the run"
+    )
+    if os.environ.get("RAY_AUTH_MODE") == "disabled":
+        hint = "whoever reaches a cluster without tokens runs programs on it; unset RAY_AUTH_MODE"
+        return Finding(
+            "warn",
+            what,
+            f"ray {version}, without tokens (RAY_AUTH_MODE); `--executor ray` means {where}",
+            hint,
+        )
+    return Finding("ok", what, f"ray {version}; `--executor ray` means {where}")
 
 
 def _workspace(workspace: Workspace) -> Finding:

@@ -27,6 +27,17 @@ WRONG = {
     "digest.md more words": (
         "error: `more` is one word too many\nhint: `orchestrate run --help` shows what it takes\n"
     ),
+    "digest.md --executor rai": (
+        "error: no executor named `rai`\nhint: did you mean `ray`? the executors are: local, ray, ray:HOST:PORT\n"
+    ),
+    "digest.md --executor ray --environment process": (
+        "error: `--executor ray` has its workers in the environment `confined`, not in `process`\n"
+        "hint: leave out `--environment`, or `--executor`\n"
+    ),
+    "digest.md --executor ray:ray://head:10001": (
+        "error: `ray:ray://head:10001`: a run reaches a cluster from one of its nodes, not through a Ray client\n"
+        "hint: make this machine a node (`ray start --address=HOST:PORT`), or run `orchestrate` on one\n"
+    ),
     "digest.md --input folder": (
         "error: `--input folder` is no name=value\nhint: write --input name=value, quoted if it has spaces\n"
     ),
