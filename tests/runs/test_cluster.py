@@ -85,6 +85,20 @@ def test_calls_are_spread_and_accounts_are_as_on_one_machine(both: Nodes, place:
     assert _calls(place, spread["run"]) == _calls(place, alone["run"]) == Counter(ok=40)
 
 
+def test_recursive_children_have_their_cells_on_the_nodes(both: Nodes, place: Path) -> None:
+    model = place / "model.py"
+    model.write_text("print('```repl\\nimport os\\nFINAL(\"at \" + os.getcwd())\\n```')\n")
+    (place / "orchestrate.toml").write_text(
+        f"[commands.m]\nargv = {json.dumps([sys.executable, str(model)])}\n"
+    )
+    cell = 'import os\nFINAL([os.getcwd(), *map(str, rlm_query_batched([f"Where? {i}" for i in range(6)]))])'
+    workflow = _workflow(place, cell)
+    mine, *theirs = _finished(_run(both, workflow, f"ray:{both.address}", "--model", "command:m"))["answer"]
+    assert mine == str(place)
+    assert len({where.partition("/workers/")[0] for where in theirs if "/nodes/" in where}) == 2
+    assert all("/nodes/" in where for where in theirs)
+
+
 def test_a_node_that_dies_costs_no_call(both: Nodes, place: Path) -> None:
     running = _run(both, _workflow(place, NAPS.format(n=60, s=0.3)), executor=f"ray:{both.address}")
     _until(lambda: len(_workers(both, 1)) > 2 and sum(_calls(place).values()) > 5, 60)
@@ -147,8 +161,18 @@ def _workflow(place: Path, cell: str) -> Path:
     return path
 
 
-def _run(nodes: Nodes, workflow: Path, executor: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "orchestrator", str(workflow), "--yes", "--json", "--executor", executor]
+def _run(nodes: Nodes, workflow: Path, executor: str, *words: str) -> subprocess.Popen[str]:
+    argv = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        str(workflow),
+        "--yes",
+        "--json",
+        "--executor",
+        executor,
+        *words,
+    ]
     return subprocess.Popen(
         nodes.inside(argv), env=nodes.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
