@@ -151,6 +151,7 @@ def _over(nodes: Nodes, n_nodes: int, place: Path, parts: Any) -> list[list[Any]
         rows.append(_context(nodes, place))
     if "death" in parts:
         rows.append(_death(nodes, n_nodes, place))
+    print(*rows, sep="\n", file=sys.stderr)
     return rows
 
 

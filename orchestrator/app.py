@@ -314,6 +314,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
     reach = Backends(workspace)
     if request.environment is not None:
         environment_factory(request.environment)  # a name that is none is told before anything else of a run
+    executor = executor_of(request.executor, reach.executor, request.environment or USUAL, USUAL)
     models = reach.names(workflow, request.model, request.sub_model)
     programs, broken = programs_of(workspace, workflow.name) if reach.learns else ({}, [])
     try:
@@ -330,7 +331,6 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
     inputs = located(workflow.inputs, given, workspace.root, Path.cwd())
     trust = vouched(workflow, catalog, workspace, request.vouching)
     environment = _environment(request.environment, reach)
-    executor = executor_of(request.executor, reach.executor, environment.name, USUAL)
     return Plan(
         run=run,
         workflow=workflow,

@@ -128,6 +128,8 @@ def _network(stack: contextlib.ExitStack, name: str, subnet: str, n_nodes: int) 
         return made
 
     spaces = [space(str(number)) for number in range(n_nodes)]
+    for number, alone in enumerate(spaces):  # also of a node without others
+        ip("-n", alone, "addr", "add", f"{subnet}.{10 + number}/32", "dev", "lo")
     for one in range(n_nodes):
         for other in range(one + 1, n_nodes):
             far = ("peer", "name", f"to{one}", "netns", spaces[other])

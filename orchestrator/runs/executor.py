@@ -50,6 +50,6 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
     if kind == "ray" and environment != usual:
         raise UsageError(
             f"`--executor {name}` has its workers in the environment `{usual}`, not in `{environment}`",
-            hint="leave out `--environment`, or `--executor`",
+            hint="leave out `--environment`, or say `--executor local`",
         )
     return Executor(name, bool(settings.get("shared", False)))

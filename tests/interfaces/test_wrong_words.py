@@ -32,7 +32,7 @@ WRONG = {
     ),
     "digest.md --executor ray --environment process": (
         "error: `--executor ray` has its workers in the environment `confined`, not in `process`\n"
-        "hint: leave out `--environment`, or `--executor`\n"
+        "hint: leave out `--environment`, or say `--executor local`\n"
     ),
     "digest.md --executor ray:ray://head:10001": (
         "error: `ray:ray://head:10001`: a run reaches a cluster from one of its nodes, not through a Ray client\n"
