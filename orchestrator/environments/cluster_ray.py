@@ -33,7 +33,8 @@ def imported() -> ModuleType:
         raise EnvironmentUnavailable(
             f"`--executor ray` needs a package that is not installed: {error}", hint=EXTRA
         ) from error
-    return ray
+    module: ModuleType = ray  # of no type where it is not installed
+    return module
 
 
 class RayReach:
