@@ -94,6 +94,7 @@ def test_keys_lead_through_the_calls(page_of, tmp_path):
     assert page.locator("dialog#keys").is_visible()
     page.keyboard.press("Escape")
     expect(page.locator("dialog#keys")).to_be_hidden()
+    expect(page.locator("#tree")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#detail")).to_be_focused()
 
