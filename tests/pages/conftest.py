@@ -28,9 +28,13 @@ class Opened:
     requests: list[Request] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; where there is none, the test is skipped."""
+    """Chromium; where there is none, the test is skipped.
+
+    While it is there, this thread has a running event loop: tests that need one of their own can't be beside it, so it
+    goes with its module.
+    """
     path = chromium()
     if path is None:
         pytest.skip("no Chromium on PATH")
