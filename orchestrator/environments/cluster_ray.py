@@ -33,8 +33,20 @@ def imported() -> ModuleType:
         raise EnvironmentUnavailable(
             f"`--executor ray` needs a package that is not installed: {error}", hint=EXTRA
         ) from error
+    _quieten()
     module: ModuleType = ray  # of no type where it is not installed
     return module
+
+
+def _quieten() -> None:
+    """Keep Ray off our standard output, which is the answer's alone.
+
+    It prints there what befalls nodes ("Raylet is terminated"), whatever `log_to_driver` says, and has no setting for that.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 class RayReach:
