@@ -43,7 +43,7 @@ default: nap
 CODE = """
 import os, time
 def nap(n=0, s=0.02):
-    open(os.environ["HOME"] + "/begun", "w").close()
+    open(os.environ["HOME"] + f"/begun-{s}", "w").close()
     time.sleep(s)
     return [n, "at " + os.getcwd()]
 """
@@ -111,7 +111,7 @@ def test_a_node_that_dies_costs_no_call(both: Nodes, place: Path) -> None:
 def test_a_write_that_was_under_way_on_a_node_that_dies_is_in_doubt(both: Nodes, place: Path) -> None:
     cell = 'FINAL(skills.nap.post.map([{"n": i, "s": 5} for i in range(4)]))'
     running = _run(both, _workflow(place, cell), executor=f"ray:{both.address}")
-    begun = ".cache/orchestrate/nodes/*/workers/*/scratch/begun"
+    begun = ".cache/orchestrate/nodes/*/workers/*/scratch/begun-5"
     _until(lambda: len(list(both.folder.glob(begun))) == 4, 60)
     both.kill(1)
     out, err = running.communicate(timeout=60)
