@@ -544,7 +544,12 @@ def environment_factory(
     `settings` are those of each environment, by its name.
     """
     kind, _, host = name.partition(":")
-    if kind == "ssh" and host and not host.startswith("-"):
+    if kind == "ssh":
+        if not host or host.startswith("-"):
+            raise UsageError(
+                f"can't use the environment `{name}`: it names no host",
+                hint="write it as ssh:HOST, where HOST is what you would give to `ssh`",
+            )
         from orchestrator.environments.ssh import Ssh
 
         return functools.partial(Ssh, host, **(settings or {}).get("ssh", {}))
@@ -561,8 +566,10 @@ def environment_factory(
     try:
         factory: Callable[..., Environment] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
+        hint = f"`{kind}` is one by itself; its settings are [environments.{kind}] of orchestrate.toml"
         raise UsageError(
-            f"can't use the environment `{name}`: {error}", hint="write it as your.module:Factory"
+            f"can't use the environment `{name}`: {error}",
+            hint=hint if kind in known else "write it as your.module:Factory",
         ) from error
     return functools.partial(factory, **(settings or {}).get(name, {}))
 

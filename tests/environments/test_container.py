@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.app import environment_factory
 from orchestrator.environments.container import LABEL, Docker, Podman
-from orchestrator.errors import EnvironmentUnavailable, WorkerLost
+from orchestrator.errors import EnvironmentUnavailable, UsageError, WorkerLost
 from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
 
 LONG_S = 60.0
@@ -150,3 +150,12 @@ def test_engine_that_is_missing_is_told(kind, tmp_path):
     with pytest.raises(EnvironmentUnavailable, match="`no-such-engine` is not on PATH") as caught:
         asyncio.run(kind(command=["no-such-engine"]).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
     assert f"[environments.{kind.name}]" in caught.value.hint
+
+
+def test_image_after_the_name_is_told_where_it_stands():
+    with pytest.raises(UsageError, match="can't use the environment `docker:no-such-image`") as caught:
+        environment_factory("docker:no-such-image")
+    assert (
+        caught.value.hint
+        == "`docker` is one by itself; its settings are [environments.docker] of orchestrate.toml"
+    )

@@ -176,6 +176,8 @@ def test_only_whole_names_of_folders_are_translated():
     ]
 
 
-def test_host_that_looks_like_an_option_is_none():
-    with pytest.raises(UsageError, match="can't use the environment"):
-        environment_factory("ssh:-oProxyCommand=touch")
+@pytest.mark.parametrize("name", ["ssh", "ssh:", "ssh:-oProxyCommand=touch"])
+def test_name_without_a_host_is_told_how_to_write_one(name):
+    with pytest.raises(UsageError, match=f"can't use the environment `{name}`: it names no host") as caught:
+        environment_factory(name)
+    assert caught.value.hint == "write it as ssh:HOST, where HOST is what you would give to `ssh`"
