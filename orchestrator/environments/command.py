@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 ISOLATED = ("-P", "-s") if sys.version_info >= (3, 11) else ("-I",)
 """With a clean environment this is `-I`, except that PYTHONHASHSEED is heeded."""
 
-STARTER = """
+REFUSE_OLD = 'sys.version_info<(3,9) and sys.exit("CPython 3.9 or newer is needed, and this is "+sys.version.split()[0])'
+"""A line that each Python can read."""
+
+STARTER = f"""
 import sys
+{REFUSE_OLD}
 from importlib import util
 spec = util.spec_from_file_location("orchestrate_worker", sys.argv[1])
 sys.modules[spec.name] = module = util.module_from_spec(spec)

@@ -17,7 +17,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -139,12 +141,24 @@ class Docker:
         return {**clean_environment(), **{name: os.environ[name] for name in names}}
 
     def _hint(self, said: str) -> str:
-        if "image" in said.lower():
-            return (
-                f"`{' '.join(self._command)} pull {self._image}`, or name another image under "
-                f"[environments.{self.name}]"
-            )
-        return f"see that `{' '.join(self._command)} run` works here; `orchestrate doctor` tries it"
+        engine, section = shlex.join(self._command), f"[environments.{self.name}]"
+        hints = {
+            r"no such image|image not known|unable to find image": (
+                f"`{engine} pull {shlex.quote(self._image)}`, or name another image under {section}"
+            ),
+            r"invalid reference format": f"name an image under {section} as `{engine} images` does",
+            r"executable file|CPython 3\.9 or newer": (
+                f"name one that the image has as `python` under {section}, or another image"
+            ),
+            r"cannot connect|is the docker daemon running": "start the service of the engine, or name where it is: `command` "
+            f"under {section}",
+            r"permission denied.*socket": (
+                f"this user may not use the service of the engine; see that `{engine} version` works"
+            ),
+        }
+        found = (hint for said_so, hint in hints.items() if re.search(said_so, said, re.IGNORECASE))
+        trial = shlex.join([*self._command, "run", "--rm", self._image, self._python, "-V"])
+        return next(found, f"see that `{trial}` works here")
 
     async def _sweep(self) -> None:
         """Remove containers whose owner was a process of this machine that is no more."""

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from orchestrator.environments.command import REFUSE_OLD
 from orchestrator.environments.confine import PROGRAMS
 from orchestrator.environments.places import Places
 from orchestrator.errors import EnvironmentUnavailable
@@ -35,7 +36,7 @@ COPY_BYTES = 256 << 20
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin"
 
-BOOT = 'import os,sys;n=int(sys.argv[1]);b=bytearray();exec("while len(b)<n:\\n b+=os.read(0,n-len(b)) or sys.exit()");exec(bytes(b))'
+BOOT = f'import os,sys;{REFUSE_OLD};n=int(sys.argv[1]);b=bytearray();exec("while len(b)<n:\\n b+=os.read(0,n-len(b)) or sys.exit()");exec(bytes(b))'
 """Runs the program of so many bytes that comes first on the stream, and reads nothing of what follows."""
 
 PROGRAM = HERE / "far.py"

@@ -97,11 +97,20 @@ class Ssh:
     def _unavailable(self, spec: WorkerSpec, code: int, error: Exception) -> EnvironmentUnavailable:
         why = str(error) if isinstance(error, ValueError) else f"`ssh` ended with code {code}"
         why = f"no answer within {START_S:g} s" if isinstance(error, TimeoutError) else why
-        host = self._command[-1]
+        said = said_at_start(spec)
         return EnvironmentUnavailable(
-            f"no worker could be started on `{host}`: {why}{said_at_start(spec)}",
-            hint=f"see that `ssh -o BatchMode=yes {host} {self._python} -V` works; name options and Python under [environments.ssh]",
+            f"no worker could be started on `{self._command[-1]}`: {why}{said}", hint=self._hint(said)
         )
+
+    def _hint(self, said: str) -> str:
+        *options, _, host = self._command[1 + len(OPTIONS) :]
+        login = shlex.join(["ssh", *options, host])
+        if "Host key verification failed" in said:
+            return f"`{login}` once in a terminal shows the key of that machine: compare it, and say yes"
+        if "Permission denied (" in said:
+            return f"a run can't type a password: `{login}` has to work without one, by a key or an agent"
+        trial = shlex.join(["ssh", "-o", "BatchMode=yes", *options, host, self._python, "-V"])
+        return f"see that `{trial}` works; name options and Python under [environments.ssh]"
 
 
 class _Far(Wrapped):

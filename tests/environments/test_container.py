@@ -5,6 +5,8 @@ Each test of what a worker can't do was seen to fail with the option that it sta
 
 import asyncio
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -141,8 +143,32 @@ def test_image_that_is_not_there_is_told_and_not_fetched(engine, tmp_path):
 
 def test_image_without_that_python_is_told(engine, tmp_path):
     name, settings = engine
-    with pytest.raises(EnvironmentUnavailable, match="python9"):
+    with pytest.raises(EnvironmentUnavailable, match="python9") as caught:
         ran((name, {**settings, "python": "python9"}), tmp_path, "1")
+    assert (
+        caught.value.hint
+        == f"name one that the image has as `python` under [environments.{name}], or another image"
+    )
+
+
+def test_option_that_the_engine_does_not_take_is_no_matter_of_the_image(engine, tmp_path):
+    name, settings = engine
+    with pytest.raises(EnvironmentUnavailable, match="--cpus") as caught:
+        ran((name, {**settings, "options": ["--cpus", "many"]}), tmp_path, "1")
+    trial = shlex.join([*settings["command"], "run", "--rm", settings["image"], "python3", "-V"])
+    assert caught.value.hint == f"see that `{trial}` works here"
+
+
+def test_service_that_does_not_answer_is_told(tmp_path):
+    if shutil.which("docker") is None:
+        pytest.skip("docker not installed")
+    there = ["docker", "-H", f"unix://{tmp_path}/no.sock"]
+    with pytest.raises(EnvironmentUnavailable) as caught:
+        asyncio.run(Docker(command=there).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
+    assert (
+        caught.value.hint
+        == "start the service of the engine, or name where it is: `command` under [environments.docker]"
+    )
 
 
 @pytest.mark.parametrize("kind", [Docker, Podman])

@@ -1,6 +1,8 @@
 """What holds of workers on another machine, beyond what every environment promises. The other machine is this one."""
 
 import asyncio
+import shlex
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -155,14 +157,30 @@ def test_more_than_may_be_copied_is_refused(here, tmp_path):
 def test_python_that_is_not_there_is_told(here, tmp_path):
     with pytest.raises(EnvironmentUnavailable, match=r"`ssh` ended with code 127(.|\n)*python9") as caught:
         ran({"ssh": {**here["ssh"], "python": "python9"}}, tmp_path, "1")
-    assert "[environments.ssh]" in caught.value.hint
+    words = shlex.join(["ssh", "-o", "BatchMode=yes", *here["ssh"]["options"], "127.0.0.1", "python9", "-V"])
+    assert caught.value.hint == f"see that `{words}` works; name options and Python under [environments.ssh]"
 
 
 def test_host_that_lets_nobody_in_is_told_with_what_ssh_said(here, tmp_path):
     options = [word for word in here["ssh"]["options"] if not word.startswith("/")]
     options = [*options[:2], "-F", "none", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none"]
-    with pytest.raises(EnvironmentUnavailable, match="Host key verification failed"):
+    with pytest.raises(EnvironmentUnavailable, match="Host key verification failed") as caught:
         asyncio.run(Ssh("127.0.0.1", options).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
+    login = shlex.join(["ssh", *options, "127.0.0.1"])
+    assert caught.value.hint.startswith(f"`{login}` once in a terminal shows the key of that machine")
+
+
+def test_key_that_is_not_let_in_is_told_with_the_line_that_has_to_work(here, tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
+    options = list(here["ssh"]["options"])
+    options[options.index("-i") + 1] = str(tmp_path / "other")
+    with pytest.raises(EnvironmentUnavailable, match=r"Permission denied \(publickey\)") as caught:
+        asyncio.run(Ssh("127.0.0.1", options).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
+    login = shlex.join(["ssh", *options, "127.0.0.1"])
+    assert (
+        caught.value.hint
+        == f"a run can't type a password: `{login}` has to work without one, by a key or an agent"
+    )
 
 
 def test_only_whole_names_of_folders_are_translated():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.environments import session, worker
+from orchestrator.environments import command, parcel, session, worker
 from orchestrator.environments.process import Process
 from orchestrator.environments.session import FunctionCall, Repeat, asked_line
 from orchestrator.errors import EnvironmentUnavailable
@@ -137,3 +137,14 @@ def test_interpreter_that_is_none_is_told_with_what_it_said(tmp_path):
 def test_interpreter_that_is_missing_is_told(tmp_path):
     with pytest.raises(EnvironmentUnavailable, match="no-such-python"):
         asyncio.run(Process(("no-such-python",)).start(WorkerSpec(scratch=tmp_path, cwd=tmp_path)))
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.8"])
+@pytest.mark.parametrize("program", [command.STARTER, parcel.BOOT], ids=["here", "there"])
+def test_python_that_is_too_old_says_so(version, program):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no python{version} here")
+    done = subprocess.run([python, "-s", "-c", program, "1"], capture_output=True, text=True)
+    assert done.stderr.startswith(f"CPython 3.9 or newer is needed, and this is {version}.")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
