@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections import Counter
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
@@ -226,8 +227,9 @@ def headline(tree: Tree, width: int) -> str:
     """Which run this is, of what, where it runs, and what that covers."""
     started = tree.started
     first = f"run {tree.run} · {clean(str(started.get('workflow', '?')))} · environment {started.get('environment', '?')}"
-    covers = str(started.get("covers") or "")
-    return first + (f"\n  {one_line(covers, width - 2)}" if covers else "")
+    # In full: what is not covered stands at the end.
+    covers = textwrap.wrap(clean(str(started.get("covers") or "")), max(width - 2, 20))
+    return "\n  ".join([first, *covers])
 
 
 def status_line(tree: Tree, width: int, now: datetime) -> str:

@@ -231,3 +231,12 @@ def test_run_says_that_its_workspace_is_new(
     assert (done.stdout, done.returncode) == ("1\n", 0)
     assert done.stderr.startswith(f"warning: there is no folder `{new}` yet: it is made when the run writes")
     assert (new / "memory").is_dir()
+
+
+def test_header_says_all_of_what_the_environment_covers(orchestrate: Orchestrate, workflow: Write) -> None:
+    done = orchestrate(str(workflow("FINAL(1)")), "--environment", "process")
+    assert done.stderr.splitlines()[1:4] == [
+        "  limits memory and time, passes on no keys; keeps workers from no file and no",
+        "  network",
+        "  … cell 1",
+    ]
