@@ -390,6 +390,9 @@ def _add_workspace(commands: Commands[Parser]) -> None:
     doctor = _command(
         commands, "doctor", "doctor", "check this machine: Python, environments, programs, workspace"
     )
+    doctor.add_argument(
+        "--environment", metavar="E", help="try this one, as ssh:HOST, and fail where it does not work"
+    )
     _in_workspace(doctor)
     _add_watch(commands)
     mcp = _command(commands, "mcp", "mcp", "serve runs and skills to a host over MCP, on stdin and stdout")

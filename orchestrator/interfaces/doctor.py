@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
     workspace = existing_workspace(args.workspace)
     findings = [
-        _python(), *_environments(workspace), _executor(), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
+        _python(), *_environments(workspace, args.environment), _executor(), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
     ]  # fmt: skip
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))
@@ -74,12 +74,16 @@ def _python() -> Finding:
     return Finding("ok", "python", f"{message}, {sys.executable}")
 
 
-def _environments(workspace: Workspace) -> Iterator[Finding]:
-    """Each environment, tried by a worker of it."""
+def _environments(workspace: Workspace, wanted: str | None) -> Iterator[Finding]:
+    """Each environment, tried by a worker of it; or only the one that is wanted, which has to work."""
     try:
         settings = Backends(workspace).environments
     except DocumentError:  # told under `models`
         settings = {}
+    if wanted is not None:
+        found_one = _environment(wanted, settings)
+        yield found_one if found_one.state == "ok" else replace(found_one, state="fail")
+        return
     names = [name for name in ENVIRONMENTS if SYSTEMS.get(name, sys.platform) == sys.platform]
     found = {name: _environment(name, settings) for name in names}
     usual = found[DEFAULT_ENVIRONMENT]

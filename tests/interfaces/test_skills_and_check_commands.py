@@ -131,6 +131,19 @@ def test_doctor_has_a_line_for_each_thing(orchestrate: Orchestrate, workspace: P
     assert done.returncode == (1 if "fail" in {finding["state"] for finding in findings} else 0)
 
 
+def test_doctor_tries_only_the_environment_that_it_was_asked_for(
+    orchestrate: Orchestrate, workspace: Path
+) -> None:
+    done = orchestrate("doctor", "--environment", "process", "--json")
+    states = {one["what"]: one["state"] for one in json.loads(done.stdout) if "environment" in one["what"]}
+    assert (done.returncode, states) == (0, {"environment process": "ok"})
+    (workspace / "orchestrate.toml").write_text('[environments.docker]\ncommand = ["no-such-docker"]\n')
+    done = orchestrate("doctor", "--environment", "docker")
+    assert done.returncode == 1
+    assert "fail  environment docker: `no-such-docker` is not on PATH\n" in done.stdout
+    assert orchestrate("doctor", "--environment", "dcoker").returncode == 2
+
+
 def test_broken_skill_is_marked_and_doctor_says_how_to_check_it(
     orchestrate: Orchestrate, workspace: Path
 ) -> None:
