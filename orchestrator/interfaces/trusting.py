@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Skill
     from orchestrator.workspace import Workspace
 
+EFFECTS = {"none": "no effects", "read": "reads", "write": "writes"}
+
 
 def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace) -> int:
     """`orchestrate skills trust NAME ...`: show what they are, then put them on the lock; the value is the exit code."""
@@ -134,7 +136,7 @@ def _told(found: Distrust, workspace: Workspace) -> Iterator[str]:
     yield f"  asks for: {'; '.join(asked) or 'nothing beyond its own folder'}" + (
         "" if skill.has_manifest else " (no manifest: it gets what the workflow's cells may read and write)"
     )
-    effects = [f"{name} ({one.effects})" for name, one in skill.functions.items()]
+    effects = [f"{name} ({EFFECTS[one.effects]})" for name, one in skill.functions.items()]
     if effects:
         yield f"  functions: {', '.join(effects)}"
     elif skill.scripts:

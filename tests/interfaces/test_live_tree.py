@@ -137,7 +137,7 @@ def test_person_is_asked_whether_a_new_skill_is_trusted(
     (workspace / "skills.lock").unlink()
     seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"n\n"))
     assert code == 5
-    assert "functions: add (none), fail (none)" in ESCAPES.sub("", seen)
+    assert "functions: add (no effects), fail (no effects)" in ESCAPES.sub("", seen)
     assert not (workspace / "skills.lock").exists()
     seen, code = on_a_terminal([str(path)], clean_env, (b"[y/N]", b"y\n"))
     assert (code, "\n3\n" in ESCAPES.sub("", seen)) == (0, True)
