@@ -428,5 +428,11 @@ def _add_watch(commands: Commands[Parser]) -> None:
     )
     watch.add_argument("--once", action="store_true", help="take what is there now, and end")
     watch.add_argument("--jobs", type=int, metavar="N", help="at most so many runs at once (2)")
+    watch.add_argument(
+        "--in-a-row",
+        type=int,
+        metavar="N",
+        help="stop after so many runs in a row, each on a file that the one before may have made (20)",
+    )
     _run_choices(watch)
     _in_workspace(watch)

@@ -25,18 +25,21 @@ from orchestrator.app import find_workflow, load_workflow, run_id
 from orchestrator.catalog.watching import Stamp, is_on_the_way, stamp_of
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.detaching import OUTPUT
+from orchestrator.interfaces.feeding import IN_A_ROW, Feeding
 from orchestrator.interfaces.following import COMMAND
 from orchestrator.interfaces.run import pairs
-from orchestrator.interfaces.terminal import clean, plural, say, show
+from orchestrator.interfaces.terminal import clean, one_line, plural, say, show
 from orchestrator.memory.arrivals import N_TRIES, REFUSED, Arrival, Arrivals
 from orchestrator.runs.history import process_of, result_of_run, run_info
 from orchestrator.runs.journal import FILE_NAME, is_alive
 from orchestrator.runs.past import RESUMABLE
+from orchestrator.runs.permissions import writable, write_patterns
 from orchestrator.workspace import workspace_of
 
 if TYPE_CHECKING:
     import argparse
 
+    from orchestrator.documents.types import Workflow
     from orchestrator.interfaces.file_events import Hints
     from orchestrator.workspace import Workspace
 
@@ -61,13 +64,19 @@ class Order:
     """What is to be run on which files. `words` are of `orchestrate run`; in `typed`, PLACE stands for the file."""
 
     workspace: Workspace
-    workflow: Path
-    name: str
+    path: Path
+    workflow: Workflow
     pattern: str
     typed: Mapping[str, str]
     words: tuple[str, ...]
     n_jobs: int
+    n_in_a_row: int
     as_json: bool
+
+    @property
+    def name(self) -> str:
+        """The workflow's."""
+        return self.workflow.name
 
 
 @dataclass(slots=True)
@@ -87,6 +96,7 @@ class Desk:
     going: list[Going] = field(default_factory=list)
     settling: dict[Path, tuple[Stamp, float]] = field(default_factory=dict)  # since when it is so
     arrived: dict[Path, Stamp] = field(default_factory=dict)
+    feeding: Feeding = field(default_factory=Feeding)
 
 
 def run_on_files(args: argparse.Namespace, hints: Hints) -> int:
@@ -156,6 +166,8 @@ def _order(args: argparse.Namespace) -> Order:
     typed, budget, word = pairs(args)
     if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"`--jobs {args.jobs}`: not one run could begin", hint="give 1 or more")
+    if args.in_a_row is not None and args.in_a_row < 1:
+        raise UsageError(f"`--in-a-row {args.in_a_row}`: not one run could begin", hint="give 1 or more")
     path = find_workflow(Path(word or ""), args.workspace)
     workflow = load_workflow(path)
     where = path_input(
@@ -172,12 +184,13 @@ def _order(args: argparse.Namespace) -> Order:
     words += ["--yes"] * args.yes + ["--frozen"] * args.frozen
     return Order(
         workspace=workspace_of(args.workspace, path),
-        workflow=path.absolute(),
-        name=workflow.name,
+        path=path.absolute(),
+        workflow=workflow,
         pattern=args.on,
         typed=typed | ({} if where is None else {where: PLACE}),
         words=tuple(words),
         n_jobs=N_JOBS if args.jobs is None else args.jobs,
+        n_in_a_row=IN_A_ROW if args.in_a_row is None else args.in_a_row,
         as_json=args.json,
     )
 
@@ -218,8 +231,24 @@ def _begin_some(order: Order, desk: Desk) -> None:
             return
         if any(one.arrival.path == arrival.path for one in desk.going):
             continue
+        file = order.workspace.root / arrival.path
+        number = desk.feeding.before(file) + 1
+        if number > order.n_in_a_row:
+            raise _feeds_itself(order, arrival)
         desk.waiting.remove(arrival)
+        inputs = {name: text.replace(PLACE, str(file)) for name, text in order.typed.items()}
+        may_write = writable(write_patterns(order.workflow, inputs), order.workspace.root)
+        desk.feeding.begun(arrival.run, number, may_write, time.time_ns())
         desk.going.append(_begun(order, desk.arrivals, arrival))
+
+
+def _feeds_itself(order: Order, arrival: Arrival) -> UsageError:
+    return UsageError(
+        f"`{order.name}` seems to be run on files that it makes: the {plural(order.n_in_a_row, 'run')} before "
+        f"`{one_line(arrival.path, 80)}` were each on a file that the one before may have written",
+        hint=f"have it write where `{order.pattern}` does not look; if they are not its own, "
+        "watch again, with a higher --in-a-row N",
+    )
 
 
 def _begun(order: Order, arrivals: Arrivals, arrival: Arrival) -> Going:
@@ -234,7 +263,7 @@ def _begun(order: Order, arrivals: Arrivals, arrival: Arrival) -> Going:
         inputs = [f"--input={name}={text.replace(PLACE, arrival.path)}" for name, text in order.typed.items()]
         words = ["run", *order.words, *inputs, f"--as={arrival.run}", "--json"]
     place = ["--workspace", str(order.workspace.root)]
-    words += place if goes_on else [*place, "--", str(order.workflow)]
+    words += place if goes_on else [*place, "--", str(order.path)]
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
@@ -259,6 +288,7 @@ def _take_ended(order: Order, desk: Desk) -> int:
             one.process = None
             continue
         desk.going.remove(one)
+        desk.feeding.ended(one.arrival.run, time.time_ns())
         status, said = _end(folder)
         if status == "crashed" and one.arrival.n_begun < N_TRIES:
             desk.waiting.insert(0, one.arrival)

@@ -10,7 +10,9 @@ from orchestrator.workspace import existing_workspace
 if TYPE_CHECKING:
     import argparse
 
-OF_RUNS = ("input", "budget", "model", "sub_model", "strategy", "environment", "yes", "frozen", "jobs")
+OF_RUNS = (
+    "input", "budget", "model", "sub_model", "strategy", "environment", "yes", "frozen", "jobs", "in_a_row",
+)  # fmt: skip
 """Options that say how runs go."""
 
 

@@ -245,3 +245,26 @@ def test_where_the_path_of_the_file_goes():
         "the workflow has 2 inputs with `format: path` (a, b): where does the file's path go?\n"
         "hint: say so with --input a={}"
     )
+
+
+def test_a_workflow_that_feeds_itself_is_stopped(job, inbox, workspace, watch):
+    job(
+        'open(inputs["file"] + "x", "w").write("more")\nFINAL(0)',
+        permissions={"read": ["{{file}}"], "write": ["inbox/**"]},
+    )
+    put(inbox / "a", "a")
+    watcher = watch(*ON, "--in-a-row", "2")
+    watcher.until_said("hint: have it write where `inbox/*` does not look")
+    assert watcher.ended() == 2
+    assert runs(workspace) == [("job", "answered")] * 2
+    assert sorted(path.name for path in inbox.iterdir()) == ["a", "ax", "axx"]
+
+
+def test_files_that_arrive_while_runs_go_on_are_not_taken_for_their_own(job, inbox, workspace, watch):
+    job(GATE.format(gate=workspace / "gate"), **READS)
+    put(inbox / "a", "a")
+    watcher = watch(*ON, "--in-a-row", "1", "--jobs", "1", "--once")
+    watcher.until(lambda _: "inbox/a: begun" in events(watcher))
+    put(inbox / "b", "b")
+    (workspace / "gate").touch()
+    assert (watcher.ended(), answers(workspace)) == (0, ["a", "b"])

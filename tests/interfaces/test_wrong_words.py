@@ -127,6 +127,7 @@ WRONG = {
         "hint: orchestrate watch WORKFLOW --on 'inbox/*'; `orchestrate watch` alone checks the workspace\n"
     ),
     "watch digest.md --on x/* --jobs 0": "error: `--jobs 0`: not one run could begin\nhint: give 1 or more\n",
+    "watch digest.md --on x/* --in-a-row 0": "error: `--in-a-row 0`: not one run could begin\nhint: give 1 or more\n",
     "watch digest.md --on x/*": (
         "error: the workflow has no input with `format: path`: where does the file's path go?\n"
         "hint: say so with --input NAME={}\n"
