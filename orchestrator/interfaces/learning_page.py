@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.view import write_page
-from orchestrator.workspace import existing_workspace
+from orchestrator.workspace import existing_workspace, expanded_path
 
 if TYPE_CHECKING:
     import argparse
@@ -25,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     workspace = existing_workspace(args.workspace)
     from orchestrator.interfaces.pages.learning import learning_page  # Jinja2, for pages only
 
-    write_page(Path(args.out) if args.out else workspace.cache / FILE_NAME, learning_page(workspace))
+    write_page(expanded_path(args.out) if args.out else workspace.cache / FILE_NAME, learning_page(workspace))
     return 0

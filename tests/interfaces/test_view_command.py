@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -47,6 +48,26 @@ def test_folders_on_the_way_are_made_and_a_file_in_the_way_is_told(orchestrate, 
     found = orchestrate("view", "--out", str(run_folder / "journal.jsonl" / "page.html"))
     assert (found.returncode, found.stdout) == (2, "")
     assert "journal.jsonl" in found.stderr
+
+
+def test_what_is_no_page_is_never_overwritten(orchestrate, run_folder, tmp_path):
+    (tmp_path / "notes.md").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    for words in (["view"], ["view", "--learning"]):
+        for name in ("notes.md", "pipe", "memory"):
+            found = orchestrate(*words, "--out", name)
+            assert (found.returncode, found.stdout) == (2, "")
+            assert f"error: `{name}` is there already, and no page" in found.stderr
+    assert (tmp_path / "notes.md").read_text() == "mine"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_page_of_before_is_replaced_and_a_link_to_it_stays(orchestrate, run_folder, tmp_path):
+    (tmp_path / "page.html").write_text("<!DOCTYPE html>old")
+    (tmp_path / "link.html").symlink_to("page.html")
+    assert orchestrate("view", "--out", "link.html").returncode == 0
+    assert (tmp_path / "link.html").is_symlink()
+    assert RUN in (tmp_path / "page.html").read_text()
 
 
 def test_no_run_and_an_unknown_one_are_told(orchestrate, workspace):
