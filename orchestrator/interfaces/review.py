@@ -38,7 +38,12 @@ def run(args: argparse.Namespace) -> int:
         return _nothing(args, workspace)
     gc.disable()  # nothing that reading a record makes is a cycle, and to look for some takes a sixth of the time
     now = datetime.now(UTC)
-    if args.heartbeat and args.since is None and (last := last_review(workspace)) and now - last.end < FRESH:
+    if (
+        args.heartbeat
+        and args.since is None
+        and (last := last_review(workspace, now))
+        and now - last.end < FRESH
+    ):
         proposed = standing(last, known_in(workspace, open_catalog(workspace)))
         for line in heartbeat(last.findings, proposed):
             show(clean(line))

@@ -89,7 +89,7 @@ def make_review(
             held.enter_context(files.locked(workspace.memory / LOCK))
         except WorkspaceError as error:
             trouble = str(error)
-        last = last_review(workspace)
+        last = last_review(workspace, now)
         if last is not None and since is None and _is_newer(last, now):
             return last
         looked = window(now, since, last.end if last is not None else None)
@@ -106,14 +106,17 @@ def make_review(
     return Kept(value, page, path, made.reading.n_records, made.reading.n_skipped, trouble)
 
 
-def last_review(workspace: Workspace) -> Kept | None:
-    """The newest review that can be read; None where there is none."""
+def last_review(workspace: Workspace, now: datetime) -> Kept | None:
+    """The newest review that can be read; None where there is none.
+
+    One that ends more than `FRESH` from now was made by a clock that was wrong: it would stand for all until then.
+    """
     for path in _reviews(workspace):
         try:
             value = json.loads(path.read_bytes())
             page = path.with_suffix(".md")
             kept = Kept(value, page.read_text("utf-8") if page.exists() else "", page)
-            if kept.end.tzinfo is not None and kept.findings is not None and kept.proposals is not None:
+            if kept.end - now <= FRESH and kept.findings is not None and kept.proposals is not None:
                 return kept
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue  # somebody changed it, or a writer was killed: the one before it stands
@@ -175,7 +178,10 @@ def _is_newer(last: Kept, asked: datetime) -> bool:
     """Whether a review was made while somebody waited who asked at this time."""
     if last.end >= asked:
         return True
-    return last.path is not None and last.path.with_suffix(".json").stat().st_mtime >= asked.timestamp()
+    if last.path is None:
+        return False
+    written_s = last.path.with_suffix(".json").stat().st_mtime - asked.timestamp()
+    return 0 <= written_s <= FRESH.total_seconds()
 
 
 def _keep(workspace: Workspace, value: dict[str, Any], page: str, now: datetime) -> Path:

@@ -131,6 +131,22 @@ def test_a_second_review_of_a_day_has_a_name_of_its_own_and_begins_where_the_fir
     assert len(kept(failing)) == 4
 
 
+@pytest.mark.parametrize("words", [["review"], ["review", "--heartbeat"]])
+def test_a_review_of_a_clock_that_was_ahead_does_not_stand_until_then(
+    words: list[str], failing: Path, orchestrate: Orchestrate
+) -> None:
+    ahead = {
+        "window": {"from": "2998-12-25T00:00:00Z", "to": "2999-01-01T00:00:00Z"},
+        "findings": [],
+        "proposals": [],
+    }
+    path = failing / "memory" / "reviews" / "2999-01-01.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(ahead))
+    assert "propose " in orchestrate(*words).stdout
+    assert len(kept(failing)) == 3
+
+
 def test_an_empty_record_says_so_and_leaves_the_workspace_alone(
     workspace: Path, orchestrate: Orchestrate
 ) -> None:
