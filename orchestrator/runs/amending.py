@@ -9,7 +9,8 @@ What is to be written, and what was there, lies in `memory/reviews/applied/<id>.
 does. The record goes when all files are as they were: what has no record was never applied, or is undone.
 
 Covered: who is killed, or interrupted, at any point; two that apply or roll back at once; a file that changes between
-the question and the write. Not covered: who writes to one of the files in the instant between the look at it and the
+the question and the write; a record that is not ours, as out of another's repository: of the files that it can name,
+none is run by anything, and what it would make is shown. Not covered: who writes to one of the files in the instant between the look at it and the
 write, without `memory/trust.lock`.
 """
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 VERSION = 1
 LOCK = "amending.lock"
 _ID = re.compile(r"[0-9a-f]{8}")
+_TEXT = re.compile(r".+\.(?:md|markdown|txt)(?:\.retired)?", re.IGNORECASE | re.DOTALL)
 
 State = Literal["begun", "kept"]
 
@@ -113,6 +115,8 @@ def apply(
 
     Raises UsageError where a file is not what was agreed to any more, or the change is applied already.
     """
+    for edit in edits:
+        _check_kind(workspace, edit)
     with files.locked(workspace.memory / LOCK):
         check_not_applied(workspace, proposal.id)
         begun = Applied(proposal, "begun", now.isoformat(timespec="seconds"), tuple(edits))
@@ -165,12 +169,14 @@ def to_roll_back(workspace: Workspace, number: str) -> Applied:
 
 def diff(edits: Iterable[Edit], workspace: Workspace) -> Iterator[str]:
     """What edits change, as lines of a unified diff."""
+    edits = tuple(edits)
+    moved = {edit.before for edit in edits if edit.after is None}
     for edit in edits:
         name = shown_path(edit.path, workspace)
-        if edit.before is None or edit.after is None:
+        if edit.after is None or (edit.before is None and edit.after in moved):
             yield f"{name}: {'new' if edit.before is None else 'goes'}"
             continue
-        now, then = (one.decode("utf-8", "replace").splitlines() for one in (edit.before, edit.after))
+        now, then = (one.decode("utf-8", "replace").splitlines() for one in (edit.before or b"", edit.after))
         yield from difflib.unified_diff(now, then, f"now/{name}", f"then/{name}", lineterm="", n=2)
 
 
@@ -272,7 +278,20 @@ def _read(workspace: Workspace, value: Any) -> Applied:
         Edit(workspace.root.resolve() / one["path"], _bytes(one["before"]), _bytes(one["after"]), one["mode"])
         for one in value["edits"]
     )
+    for edit in edits:
+        _check_kind(workspace, edit)
+        if edit.mode is not None and (type(edit.mode) is not int or not 0 <= edit.mode <= 0o777):
+            raise ValueError(f"mode {edit.mode!r:.20}")
     return Applied(proposals_.from_object(value["proposal"]), value["state"], str(value["at"]), edits)
+
+
+def _check_kind(workspace: Workspace, edit: Edit) -> None:
+    """Raise UsageError for a file that no proposal is about: they are texts, and the workspace's lock."""
+    if edit.path != workspace.lock.resolve() and not _TEXT.fullmatch(edit.path.name):
+        raise UsageError(
+            f"`{edit.path}` is no Markdown, and no `{workspace.lock.name}`: no review changes it",
+            hint="make the change in the file yourself",
+        )
 
 
 def _text(data: bytes | None) -> str | None:

@@ -25,14 +25,14 @@ PROPOSAL = Proposal(NUMBER, "skill:adder", "retire", "", Evidence((), ""), "", C
 
 def edits(root: Path) -> list[Edit]:
     return [
-        Edit(root / "new", None, b"\x00new\r\n", 0o644),
-        Edit(root / "changed", b"old\xff", b"other", 0o640),
-        Edit(root / "gone", b"gone", None, 0o600),
+        Edit(root / "new.md", None, b"\x00new\r\n", 0o644),
+        Edit(root / "changed.md", b"old\xff", b"other", 0o640),
+        Edit(root / "gone.md", b"gone", None, 0o600),
     ]
 
 
 def state(root: Path) -> dict[str, Any]:
-    names = ("new", "changed", "gone")
+    names = ("new.md", "changed.md", "gone.md")
     return {
         name: [(root / name).read_bytes().hex(), (root / name).stat().st_mode & 0o777]
         for name in names

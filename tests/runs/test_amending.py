@@ -12,7 +12,7 @@ import pytest
 from killed_amending import NUMBER, PROPOSAL, edits, state
 
 from orchestrator.errors import UsageError, WorkspaceError
-from orchestrator.runs.amending import Edit, applied, apply, rollback, to_roll_back
+from orchestrator.runs.amending import Edit, applied, apply, diff, rollback, to_roll_back
 from orchestrator.workspace import Workspace
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_killed_at_any_point_it_leaves_what_can_be_taken_back(
 def test_what_is_kept_and_taken_back_is_byte_for_byte(root: Path) -> None:
     before = state(root)
     assert put(root)
-    assert state(root) == {"new": [b"\x00new\r\n".hex(), 0o644], "changed": [b"other".hex(), 0o640]}
+    assert state(root) == {"new.md": [b"\x00new\r\n".hex(), 0o644], "changed.md": [b"other".hex(), 0o640]}
     found = rollback(Workspace(root), NUMBER)
     assert (found.state, found.at, found.edits) == ("kept", "2026-01-08T00:00:00+00:00", tuple(edits(root)))
     assert (state(root), (root / RECORD).exists()) == (before, False)
@@ -87,28 +87,28 @@ def test_what_could_not_be_tried_is_undone(root: Path) -> None:
 def test_a_file_that_cannot_be_written_undoes_the_ones_before_it(root: Path) -> None:
     before = state(root)
     (root / "a file").write_text("")
-    nowhere = Edit(root / "a file" / "x", None, b"y")
+    nowhere = Edit(root / "a file" / "x.md", None, b"y")
     with pytest.raises(WorkspaceError):
         apply(Workspace(root), PROPOSAL, [*edits(root), nowhere], lambda: False, NOW)
     assert (state(root), (root / RECORD).exists()) == (before, False)
 
 
 def test_a_file_that_changed_after_the_question_is_left_alone(root: Path) -> None:
-    (root / "changed").write_text("by somebody")
+    (root / "changed.md").write_text("by somebody")
     before = state(root)
-    with pytest.raises(UsageError, match=r"`.*changed` has changed since you were asked"):
+    with pytest.raises(UsageError, match=r"`.*changed.md` has changed since you were asked"):
         put(root)
     assert (state(root), (root / RECORD).exists()) == (before, False)
 
 
 def test_a_file_that_changed_since_is_not_lost_by_taking_back(root: Path) -> None:
     put(root)
-    (root / "changed").write_text("by somebody")
+    (root / "changed.md").write_text("by somebody")
     after = state(root)
     with pytest.raises(UsageError) as raised:
         rollback(Workspace(root), NUMBER)
     assert str(raised.value) == (
-        f"`{root / 'changed'}` has changed since `{NUMBER}` was applied: taking it back would lose that"
+        f"`{root / 'changed.md'}` has changed since `{NUMBER}` was applied: taking it back would lose that"
     )
     assert raised.value.hint == (
         f"undo the later change first; or change the file by hand, and delete `{RECORD}`"
@@ -129,6 +129,38 @@ def test_nothing_is_applied_twice_or_taken_back_twice(root: Path) -> None:
         to_roll_back(Workspace(root), NUMBER)
     where = root / "memory" / "reviews" / "applied"
     assert raised.value.whole == f"no change `{NUMBER}` is on record in `{where}`\nhint: nothing is applied"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("path", ".git/hooks/post-checkout"),
+        ("path", "../.profile"),
+        ("path", "sub/skills.lock"),
+        ("mode", 0o4755),
+        ("mode", "x"),
+    ],
+)
+def test_a_record_of_somebody_elses_making_changes_no_file_that_anything_runs(
+    key: str, value: object, root: Path
+) -> None:
+    put(root)
+    record = json.loads((root / RECORD).read_text())
+    record["edits"][0] |= {"before": "eA==", "after": None, key: value}
+    (root / RECORD).write_text(json.dumps(record))
+    before = state(root)
+    with pytest.raises(UsageError):
+        rollback(Workspace(root), NUMBER)
+    assert state(root) == before
+    assert not (root / str(value)).exists()
+
+
+def test_what_a_change_makes_is_shown_unless_it_only_moves(root: Path) -> None:
+    made = Edit(root / "made.md", None, b"text\n")
+    moved = Edit(root / "SKILL.md.retired", None, b"old\n"), Edit(root / "SKILL.md", b"old\n", None)
+    assert list(diff([made, *moved], Workspace(root))) == [
+        "--- now/made.md", "+++ then/made.md", "@@ -0,0 +1 @@", "+text", "SKILL.md.retired: new", "SKILL.md: goes",
+    ]  # fmt: skip
 
 
 def test_of_several_at_once_one_applies(root: Path) -> None:
