@@ -9,6 +9,7 @@ before the run begins, so a run that nobody ended is found again by its id, and 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any
+
+_RUN = re.compile(r"[A-Za-z0-9_-]+")
+"""A run's id is the name of its folder, which is made and taken away: no path that leads elsewhere."""
 
 Event = Literal["begun", "ended", "stopped"]
 
@@ -83,7 +87,7 @@ def arrivals_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Arrival]:
     """What the lines of a record come to, in the order of the first line of each; a line that is none is passed over."""
     known: dict[tuple[str, str, str], Arrival] = {}
     for fields in events:
-        if not {"path", "digest", "run", "event"} <= fields.keys():
+        if not {"path", "digest", "run", "event"} <= fields.keys() or not _RUN.fullmatch(str(fields["run"])):
             continue
         key = str(fields["path"]), str(fields["digest"]), str(fields["run"])
         known[key] = after_event(

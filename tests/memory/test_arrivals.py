@@ -41,3 +41,10 @@ def test_one_watcher_has_a_workflow_alone(tmp_path):
         assert (first, second) == (True, False)
     with loaded(tmp_path).alone() as later:
         assert later
+
+
+def test_a_line_whose_run_leads_elsewhere_is_passed_over(tmp_path):
+    arrivals = loaded(tmp_path)
+    for run in ("../../elsewhere", "/tmp/elsewhere", "..", ""):
+        arrivals.note(Arrival("inbox/a.txt", "d1", run), "begun", AT)
+    assert loaded(tmp_path).known == {}
