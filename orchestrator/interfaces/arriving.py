@@ -55,6 +55,9 @@ MERCY_S = 1.8
 N_JOBS = 2
 """Runs at once unless told otherwise: each has workers and a budget of its own."""
 
+_ENDS = {ord("\n"): "\\n"}
+"""So that a file's name can't tell of another file's run."""
+
 PLACE = "{}"
 """In an input: where the file's path goes."""
 
@@ -169,6 +172,7 @@ def _order(args: argparse.Namespace) -> Order:
     if args.in_a_row is not None and args.in_a_row < 1:
         raise UsageError(f"`--in-a-row {args.in_a_row}`: not one run could begin", hint="give 1 or more")
     path = find_workflow(Path(word or ""), args.workspace)
+    _check_pattern(args.on, workspace_of(args.workspace, path))
     workflow = load_workflow(path)
     where = path_input(
         workflow.inputs.get("properties", {}), list(workflow.inputs.get("required", ())), typed
@@ -192,6 +196,18 @@ def _order(args: argparse.Namespace) -> Order:
         n_jobs=N_JOBS if args.jobs is None else args.jobs,
         n_in_a_row=IN_A_ROW if args.in_a_row is None else args.in_a_row,
         as_json=args.json,
+    )
+
+
+def _check_pattern(pattern: str, workspace: Workspace) -> None:
+    """Raise UsageError for one that names no file, whatever arrives."""
+    folder = Path(workspace.root, pattern)
+    if pattern.strip() and not folder.is_dir():
+        return
+    inside = Path(pattern) / "*" if pattern.strip() else "inbox/*"
+    raise UsageError(
+        f"`--on {pattern}` names a folder, and no files" if pattern.strip() else "`--on` names no files",
+        hint=f"write a pattern, quoted: --on '{inside}'",
     )
 
 
@@ -427,7 +443,7 @@ def _tell(order: Order, arrival: Arrival, event: str, said: str = "") -> None:
     else:
         show(
             clean(
-                f"{arrival.path}: {event} ({arrival.run})"
+                f"{arrival.path.translate(_ENDS)}: {event} ({arrival.run})"
                 + "".join(f"\n  {line}" for line in said.splitlines())
             )
         )

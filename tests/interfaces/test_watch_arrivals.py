@@ -268,3 +268,24 @@ def test_files_that_arrive_while_runs_go_on_are_not_taken_for_their_own(job, inb
     put(inbox / "b", "b")
     (workspace / "gate").touch()
     assert (watcher.ended(), answers(workspace)) == (0, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("on", "said"), [("", "`--on` names no files"), ("inbox/", "`--on inbox/` names a folder, and no files")]
+)
+def test_a_pattern_that_no_file_can_fit_is_refused(job, inbox, orchestrate, on, said):
+    job(READ)
+    found = orchestrate("watch", "job", "--on", on, "--once")
+    assert (found.returncode, found.stderr) == (
+        2,
+        f"error: {said}\nhint: write a pattern, quoted: --on 'inbox/*'\n",
+    )
+
+
+def test_a_files_name_tells_of_no_other_file(job, inbox, orchestrate):
+    job(READ)
+    put(inbox / "a\nb: answered", "a")
+    found = orchestrate("watch", "job", "--on", "inbox/*", "--once")
+    assert [line.split(" (")[0] for line in found.stdout.splitlines()] == [
+        "inbox/a\\nb: answered: begun", "inbox/a\\nb: answered: answered",
+    ]  # fmt: skip
