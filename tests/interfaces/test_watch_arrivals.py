@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.interfaces.arriving import path_input
+from orchestrator.interfaces.ordering import path_input
 from orchestrator.runs.history import list_runs, process_of, result_of_run
 from orchestrator.workspace import Workspace
 
