@@ -69,26 +69,13 @@ def replace(path: Path, data: bytes) -> None:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path` alone; it is made when missing. Waits for other processes and threads."""
-    with contextlib.ExitStack() as stack:
-        with _problems_at(path):
-            fd = stack.enter_context(_opened_for_append(path))
-            fcntl.flock(fd, fcntl.LOCK_EX)
+    with _held(path, fcntl.LOCK_EX):
         yield
 
 
-@contextlib.contextmanager
-def locked_now(path: Path) -> Iterator[bool]:
+def locked_now(path: Path) -> contextlib.AbstractContextManager[bool]:
     """The same without waiting: the value is False, and nothing is held, where somebody else holds it."""
-    with contextlib.ExitStack() as stack:
-        with _problems_at(path):
-            fd = stack.enter_context(_opened_for_append(path))
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                is_ours = False
-            else:
-                is_ours = True
-        yield is_ours
+    return _held(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sync(path: Path) -> None:
@@ -108,6 +95,19 @@ def workspace_error(path: Path, error: OSError) -> WorkspaceError:
     if error.errno in _READ_ONLY:
         hint = "make the workspace writable, or choose another with --workspace DIR"
     return WorkspaceError(f"can't write `{path}`: {error.strerror or error}", hint=hint)
+
+
+@contextlib.contextmanager
+def _held(path: Path, how: int) -> Iterator[bool]:
+    with contextlib.ExitStack() as stack:
+        is_ours = True
+        with _problems_at(path):
+            fd = stack.enter_context(_opened_for_append(path))
+            try:
+                fcntl.flock(fd, how)
+            except BlockingIOError:
+                is_ours = False
+        yield is_ours
 
 
 @contextlib.contextmanager
