@@ -51,6 +51,9 @@ HEARTBEAT_S = 5.0
 
 MAX_STREAMS = 40
 
+MAX_DIGITS = 18
+"""Of the number of an event: Python refuses to read one of thousands."""
+
 SHUTDOWN_S = 0.5
 
 HEADERS = {
@@ -118,7 +121,7 @@ class Pages:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        token = request.path.split("/")[1]
+        token = request.path.removeprefix("/").split("/")[0]  # `OPTIONS *` asks for no path
         is_known = hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
         if request.headers.get("Host", "").lower() not in self._hosts or not is_known:
             return web.Response(
@@ -157,9 +160,8 @@ class Pages:
 
     async def _run_events(self, request: web.Request) -> web.StreamResponse:
         after = request.query.get("after", "")
-        return await self._stream(
-            request, _going_on(self._folder(request), int(after) if after.isdecimal() else -1)
-        )
+        is_seq = len(after) <= MAX_DIGITS and after.isdecimal()
+        return await self._stream(request, _going_on(self._folder(request), int(after) if is_seq else -1))
 
     def _folder(self, request: web.Request) -> Path:
         """The folder of a run. Raises HTTPNotFound for what is none: also for every name that leads elsewhere."""

@@ -273,6 +273,14 @@ def test_nothing_beside_the_runs_can_be_read(served, tmp_path):
     assert reply.body == blob.read_bytes()
 
 
+def test_requests_of_odd_forms_are_answered_and_say_nothing_on_the_terminal(served, tmp_path):
+    run = made_run(tmp_path / "memory" / "runs", 5).name
+    assert [served.status("*", "OPTIONS"), served.status("x:80", "CONNECT")] == [403, 403]
+    assert served.status(f"{served.path}runs/{run}/events?after={'9' * 5000}") == 200
+    served.process.terminate()
+    assert served.process.stderr.read().count("\n") == 1
+
+
 def test_no_other_site_is_let_in_and_nothing_can_be_changed(served):
     for path in (served.path, "/"):
         reply = served.get(path, Origin="http://evil.example")
