@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Kind = Literal["success", "version", "fails", "budget", "regret", "time", "cost", "refused", "unused"]
@@ -49,7 +49,7 @@ def to_object(finding: Finding) -> dict[str, Any]:
     return {
         "subject": finding.subject,
         "kind": finding.kind,
-        "before": _rounded(finding.before),
+        "before": None if finding.before is None else _rounded(finding.before),
         "after": _rounded(finding.after),
         "interval": [_rounded(bound) for bound in finding.interval],
         "n": finding.n,
@@ -74,7 +74,13 @@ def from_object(value: Any) -> Finding:
 
 
 def sentence(finding: Finding) -> str:
-    """The finding in words, without its subject."""
+    """The finding in words, without its subject; the same of one that was kept as JSON in between."""
+    finding = replace(
+        finding,
+        before=None if finding.before is None else _rounded(finding.before),
+        after=_rounded(finding.after),
+        interval=(_rounded(finding.interval[0]), _rounded(finding.interval[1])),
+    )
     low, high = finding.interval
     rests = f"{finding.n:,} call{'s' * (finding.n != 1)}; {low:.0%} to {high:.0%}"
     after = f"{finding.after:.0%}"
@@ -106,5 +112,5 @@ def sentence(finding: Finding) -> str:
             return f"was not used since {finding.about}" if finding.about else "was not used for long"
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}") if abs(value) > 1 else round(value, 4)
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}") if abs(value) > 1 else round(value, 4)

@@ -68,8 +68,12 @@ def heartbeat(findings: Sequence[Finding], proposals: Sequence[Proposal]) -> lis
 
 
 def plain(text: str) -> str:
-    """Text that Markdown takes as it is, on one line."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    """Text that Markdown, and a terminal that shows the file, take as it is, on one line."""
+    shown = "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
+        for one in " ".join(text.split())
+    )
+    return _MARKS.sub(r"\\\1", shown)
 
 
 def _proposals(proposals: Sequence[Proposal]) -> Iterator[str]:
