@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -298,7 +299,7 @@ def test_one_file_that_is_unknown_stops_all_and_every_one_is_named(orchestrate, 
         "error: b.txt: has no shape that is known",
         "error: c.json: has no shape that is known",
         "error: gone.json: can't be read: No such file or directory",
-        "error: skills: can't be read: Is a directory",
+        "error: skills: is no file",
         "error: memory/usage.jsonl: it belongs to this workspace, where it is counted as it lies",
     ]
     assert all(
@@ -340,3 +341,10 @@ def test_any_json_is_read_or_refused(values, tmp_path_factory):
     except UsageError:
         return
     assert all(set(one) >= {"at", "run", "call", "skill", "situation"} for one in found.uses)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UsageError, match="is no file"):
+            read(path)

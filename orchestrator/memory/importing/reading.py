@@ -55,6 +55,10 @@ class Reading:
 
 def read(path: Path) -> Reading:
     """What a file says of skills. Raises UsageError where it can't be read or has no shape that is known."""
+    if path.exists() and not path.is_file():  # of a pipe nothing may ever come, and of a device no end
+        raise UsageError(
+            "is no file", hint="name files, not folders; what a program prints has to be put in one first"
+        )
     try:
         with path.open("rb") as file:
             first = [line for _, line in zip(range(_N_FIRST), file, strict=False)]
