@@ -40,8 +40,8 @@ def runtime_requirements(without: Collection[str] = ()) -> list[str]:
 
 
 def direct_requirements() -> list[Requirement]:
-    # Set-up installs no client of a cloud: they are large, and two of them can't be installed side by side.
-    texts = [*runtime_requirements(without=CLOUDS), *PROJECT["build-system"]["requires"]]
+    # Set-up installs no client of a cloud or a cluster: they are large, and two of them can't be installed side by side.
+    texts = [*runtime_requirements(without=[*CLOUDS, "ray"]), *PROJECT["build-system"]["requires"]]
     groups = PROJECT["dependency-groups"]
     for included in groups["dev"]:  # what set-up installs; `fuzz` is installed by who wants it
         texts += groups[included["include-group"]]
