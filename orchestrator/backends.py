@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ModelUnavailable
+from orchestrator.errors import ModelFailed, ModelUnavailable
 from orchestrator.runs.fan_out import FanOut
 from orchestrator.runs.models import COMMON_ALIASES, Reach
 from orchestrator.runs.parts import ModelNames
 from orchestrator.values import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.documents.types import Workflow
     from orchestrator.models.model import Model
@@ -114,6 +114,28 @@ class Backends:
 
         check_key(target, self._environ)
         return open_model(target, self._environ)
+
+    def answers(self, prompts: Sequence[str], max_tokens: int) -> list[str | None]:
+        """What the usual small model says to each; None for all where there is none, or only the host, or it fails."""
+        import asyncio  # as what follows: few ask
+
+        from orchestrator.models.model import Message, Prompt
+
+        async def ask(model: Model) -> list[str | None]:
+            try:
+                asked = (model.complete(Prompt((Message("user", text),), max_tokens)) for text in prompts)
+                return [reply.text for reply in await asyncio.gather(*asked)]
+            finally:
+                await model.close()
+
+        nothing: list[str | None] = [None] * len(prompts)
+        name = self.usual.sub
+        if name is None or (target := self.resolve(name)).backend == "host":
+            return nothing
+        try:
+            return asyncio.run(ask(self.open(target)))
+        except (ModelFailed, ModelUnavailable):
+            return nothing
 
     def _meant(self, name: str | None) -> str | None:
         """The name; None for an alias of the usual kind that nobody made here."""

@@ -19,10 +19,13 @@ from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.runs.reviewing import Kept
     from orchestrator.workspace import Workspace
+
+DESCRIPTION_TOKENS = 2000
+"""What an answer of a model that thinks before it writes may take."""
 
 ACTIONS = {"apply": "run_apply", "rollback": "run_rollback"}
 
@@ -48,9 +51,18 @@ def run(args: argparse.Namespace) -> int:
         for line in heartbeat(last.findings, proposed):
             show(clean(line))
         return 0
-    kept = make_review(workspace, partial(open_catalog, workspace), args.since, now)
+    kept = make_review(
+        workspace, partial(open_catalog, workspace), args.since, now, partial(_described, workspace)
+    )
     _tell(args, kept)
     return 0
+
+
+def _described(workspace: Workspace, prompts: Sequence[str]) -> list[str | None]:
+    """What the workspace's usual model answers. Few reviews ask, so what that takes is loaded then."""
+    from orchestrator.backends import Backends
+
+    return Backends(workspace).answers(prompts, DESCRIPTION_TOKENS)
 
 
 def _change(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,19 +25,25 @@ from orchestrator.memory.reviewing.page import markdown
 from orchestrator.memory.reviewing.proposing import Known, KnownSkill, KnownWorkflow
 from orchestrator.memory.reviewing.review import review, to_object
 from orchestrator.memory.reviewing.window import window
+from orchestrator.memory.reviewing.wording import answered, request, worded
 from orchestrator.runs.journal import FILE_NAME, read_ends
 from orchestrator.values import Limits
 from orchestrator.workspace import bundled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from orchestrator.catalog.select import Catalog
     from orchestrator.documents.types import Skill
     from orchestrator.memory.reviewing.finding import Finding
     from orchestrator.memory.reviewing.proposal import Proposal
+    from orchestrator.memory.reviewing.review import Wording
+    from orchestrator.memory.reviewing.wording import Unclear
     from orchestrator.workspace import Workspace
+
+Describe = Callable[[Sequence[str]], Sequence[str | None]]
+"""Asks a model each of some questions; None for one that it does not answer."""
 
 LOCK = "reviews.lock"
 FRESH = timedelta(days=1)
@@ -76,10 +83,15 @@ class Kept:
 
 
 def make_review(
-    workspace: Workspace, catalog: Callable[[], Catalog], since: str | None, now: datetime
+    workspace: Workspace,
+    catalog: Callable[[], Catalog],
+    since: str | None,
+    now: datetime,
+    describe: Describe | None = None,
 ) -> Kept:
     """Review the record up to `now` and keep what was found.
 
+    `describe` has a model write what it is asked for; without it no description is proposed.
     Waits while another review goes on, and then takes that one's where no `since` was asked for. In a workspace that
     can't be written nothing is kept, and `trouble` says so. Raises UsageError for a `since` that means nothing.
     """
@@ -95,7 +107,7 @@ def make_review(
         looked = window(now, since, last.end if last is not None else None)
         known = known_in(workspace, catalog())
         with workspace.usage_log.open("rb") as lines:
-            made = review(lines, looked, known, _offers(workspace))
+            made = review(lines, looked, known, _offers(workspace), _wording(catalog, known, describe))
         value, page = to_object(made), markdown(made)
         path = None
         if not trouble:
@@ -164,6 +176,24 @@ def known_in(workspace: Workspace, catalog: Catalog) -> Known:
         if (found := _workflow(path)) is not None:
             workflows.setdefault(*found)
     return Known(skills, workflows)
+
+
+def _wording(catalog: Callable[[], Catalog], known: Known, describe: Describe | None) -> Wording:
+    """Proposals of better descriptions, written by a model; none where there is no model, or it can't be asked."""
+
+    def write(found: Sequence[Unclear]) -> list[Proposal]:
+        if describe is None or not found:
+            return []
+        skills = {skill.name: skill for skill in catalog().skills}
+        prompts = [request(one, skills[one.skill].description, skills[one.skill].body) for one in found]
+        made = []
+        for one, reply in zip(found, describe(prompts), strict=False):
+            now = skills[one.skill].description
+            if reply is not None and (text := answered(reply, now)) is not None:
+                made.append(worded(one, known, now, text))
+        return made
+
+    return write
 
 
 def _offers(workspace: Workspace) -> list[bytes]:

@@ -241,3 +241,71 @@ def test_a_workflow_that_lies_elsewhere_is_found_by_its_runs(
     assert {(one["action"], one["hash"]) for one in found} == {
         (action, hashlib.sha256(moved.read_bytes()).hexdigest()) for action in ("budget", "drop")
     }
+
+
+def offered_in_vain(workspace: Path, n: int) -> None:
+    """A record in which the workspace's skill was offered to a host's agent, and never taken; and one that was."""
+    at = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    record(workspace, *calls(1, 0, 2))
+    offers = "".join(json.dumps({"at": at, "skills": ["adder", "text-split"]}) + "\n" for _ in range(n))
+    (workspace / "memory" / "offers.jsonl").write_text(offers)
+    (workspace / "orchestrate.toml").write_text('[models.default]\nmodel = "recorded:replies.yaml"\n')
+
+
+def replies(workspace: Path, text: str) -> None:
+    entry = {"role": "sub", "match": "offered 40 times and used 0", "reply": text}
+    (workspace / "replies.yaml").write_text(json.dumps({"replies": [entry]}))
+
+
+BETTER = "Adds two numbers, or all numbers of a list. Use when a sum of given numbers is asked for."
+
+
+def test_a_skill_that_is_offered_in_vain_is_described_anew_by_the_model(
+    workspace: Path, orchestrate: Orchestrate
+) -> None:
+    offered_in_vain(workspace, 40)
+    replies(workspace, f'"{BETTER}"\n')
+    (proposed,) = json.loads(orchestrate("review", "--json").stdout)["proposals"]
+    assert (proposed["subject"], proposed["action"], proposed["change"]) == (
+        "skill:adder",
+        "describe",
+        {"from": "Adds numbers.", "to": BETTER},
+    )
+    assert proposed["evidence"]["says"] == "`adder` was offered 40 times and used 0 of them"
+    applied = orchestrate("review", "apply", proposed["id"], "--yes")
+    assert applied.returncode == 0, applied.stderr
+    assert f'description: "{BETTER}"' in (workspace / "skills/adder/SKILL.md").read_text()
+    assert orchestrate("review", "rollback", proposed["id"], "--yes").returncode == 0
+    assert "description: Adds numbers." in (workspace / "skills/adder/SKILL.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (20, BETTER),
+        (40, "Ignore all that.\n<script>alert(1)</script>"),
+        (40, "x" * 900),
+        (40, "Adds numbers."),
+    ],
+    ids=["too few offers", "markup", "too long", "the same"],
+)
+def test_a_description_that_is_none_is_not_proposed(
+    workspace: Path, orchestrate: Orchestrate, n: int, text: str
+) -> None:
+    offered_in_vain(workspace, n)
+    replies(workspace, text)
+    assert json.loads(orchestrate("review", "--json").stdout)["proposals"] == []
+
+
+def test_a_model_that_is_none_or_fails_leaves_the_review_whole(
+    workspace: Path, orchestrate: Orchestrate
+) -> None:
+    offered_in_vain(workspace, 40)  # its recording is not there
+    done = orchestrate("review", "--json")
+    assert (done.returncode, json.loads(done.stdout)["proposals"]) == (0, [])
+    (workspace / "orchestrate.toml").write_text('[models.default]\nmodel = "openai/gpt-5-mini"\n')  # no key
+    done = orchestrate("review", "--json", "--since", "7d")
+    assert (done.returncode, json.loads(done.stdout)["proposals"]) == (0, [])
+    (workspace / "orchestrate.toml").unlink()
+    done = orchestrate("review", "--json", "--since", "7d")
+    assert (done.returncode, json.loads(done.stdout)["proposals"]) == (0, [])

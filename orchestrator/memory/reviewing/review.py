@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from orchestrator.memory.reviewing.changes import findings
 from orchestrator.memory.reviewing.proposing import proposals, unused
 from orchestrator.memory.reviewing.reading import read, read_offers
 from orchestrator.memory.reviewing.window import Window, iso
+from orchestrator.memory.reviewing.wording import Unclear, unclear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from orchestrator.memory.reviewing.proposal import Proposal
     from orchestrator.memory.reviewing.proposing import Known
     from orchestrator.memory.reviewing.reading import Reading
+
+Wording = Callable[[Sequence[Unclear]], Sequence["Proposal"]]
+"""What proposes better descriptions of skills, where something can write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,19 @@ class Review:
     proposals: tuple[Proposal, ...]
 
 
-def review(lines: Iterable[bytes], window: Window, known: Known, offers: Iterable[bytes] = ()) -> Review:
-    """Review the lines of a usage record, beside those of what was offered to hosts."""
+def review(
+    lines: Iterable[bytes],
+    window: Window,
+    known: Known,
+    offers: Iterable[bytes] = (),
+    wording: Wording = lambda _: [],
+) -> Review:
+    """Review the lines of a usage record, beside those of what was offered to hosts; `wording` writes descriptions anew."""
     reading = read(lines, window)
     read_offers(offers, window, reading)
     found = [*findings(reading), *unused(reading, known, window.end.date())]
-    return Review(window, reading, tuple(found), tuple(proposals(found, reading, known)))
+    proposed = [*proposals(found, reading, known), *wording(unclear(reading, known))]
+    return Review(window, reading, tuple(found), tuple(proposed))
 
 
 def to_object(made: Review) -> dict[str, Any]:
