@@ -51,6 +51,7 @@ def build_parser() -> Parser:
     _add_run(commands)
     _add_again(commands)
     _add_documents(commands)
+    _add_shown(commands)
     _add_record(commands)
     _add_workspace(commands)
     return parser
@@ -280,7 +281,7 @@ def _run_word(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run id, the start or end of one, or `latest`")
 
 
-def _add_record(commands: Commands[Parser]) -> None:
+def _add_shown(commands: Commands[Parser]) -> None:
     show = _command(
         commands, "show", "show", "show one run as a tree: cells, what they printed, calls, checks"
     )
@@ -322,6 +323,9 @@ def _add_record(commands: Commands[Parser]) -> None:
     )
     export.add_argument("--out", metavar="FILE", help="where to write it (stdout)")
     _in_workspace(export, json=False)
+
+
+def _add_record(commands: Commands[Parser]) -> None:
     strategies = _command(
         commands, "strategies", "strategies", "show how strategies did, and why they stand in this order"
     )

@@ -6,11 +6,10 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import UsageError
 from orchestrator.interfaces.console import headline, print_lines
 from orchestrator.interfaces.drawing import Line, spent, whole
 from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
-from orchestrator.runs.history import find_run, list_runs, read_tree, run_info
+from orchestrator.runs.history import find_run, read_tree, run_info
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 def run(args: argparse.Namespace) -> int:
     """Print a run's tree; the value is the exit code."""
     workspace = existing_workspace(args.workspace)
-    if args.run is None and not list_runs(workspace):
-        raise UsageError(f"no runs in `{workspace.root}`", hint="`orchestrate WORKFLOW` makes one")
-    folder = find_run(workspace, args.run or "latest")
+    folder = find_run(workspace, args.run)
     tree, info = read_tree(folder), run_info(folder)
     if args.json:
         show(as_json(_tree_object(tree, info)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import clean, say, show
 from orchestrator.memory import files
-from orchestrator.runs.history import find_run, list_runs, read_tree, run_info
+from orchestrator.runs.history import find_run, read_tree, run_info
 from orchestrator.workspace import existing_workspace, expanded_path
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ def run(args: argparse.Namespace) -> int:
             "`--port` is for `--serve`", hint="`orchestrate view --serve --port N` serves all pages"
         )
     workspace = existing_workspace(args.workspace)
-    if args.run is None and not list_runs(workspace):
-        raise UsageError(f"no runs in `{workspace.root}`", hint="`orchestrate WORKFLOW` makes one")
     folder = find_run(workspace, args.run or "latest")
     from orchestrator.interfaces.pages.run_page import run_page  # Jinja2 and Pygments, for pages only
 

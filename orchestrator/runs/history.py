@@ -52,8 +52,10 @@ def count_runs(workspace: Workspace) -> int:
 def find_run(workspace: Workspace, prefix: str) -> Path:
     """Folder of the run whose id is, or alone begins or ends with, `prefix`. `latest` is the newest run."""
     folders = list(_folders(workspace))
-    if prefix == "latest" and folders:
-        return folders[0]
+    if prefix == "latest":
+        if folders:
+            return folders[0]
+        raise UsageError(f"no runs in `{workspace.root}`", hint="`orchestrate WORKFLOW` makes one")
     hits = [folder for folder in folders if folder.name == prefix]
     hits = hits or [
         folder for folder in folders if folder.name.startswith(prefix) or folder.name.endswith(prefix)
