@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import functools
 import importlib
+import os
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -446,8 +447,8 @@ async def execute(
         return begun(planned, _header(planned, ()), listen=listen)
     prepare_models(planned)
     async with (
-        _spread(planned) as environment,
-        open_parts(planned, environment, listen=listen, person=person) as parts,
+        _spread(planned) as (spread, environment),
+        open_parts(spread, environment, listen=listen, person=person) as parts,
     ):
         past = parts.journal.past
         if past.finished is not None and past.is_over:  # another process was quicker
@@ -459,20 +460,25 @@ async def execute(
 
 
 @asynccontextmanager
-async def _spread(planned: Plan) -> AsyncIterator[Environment]:
-    """The environment of a run, over the nodes of a cluster where the run has one. Raises EnvironmentUnavailable."""
+async def _spread(planned: Plan) -> AsyncIterator[tuple[Plan, Environment]]:
+    """The plan and environment of a run, over the nodes of a cluster where it has one. Raises EnvironmentUnavailable."""
     environment = environment_factory(planned.environment, planned.environments)()
-    if planned.executor.address is None:
-        yield environment
+    executor = planned.executor
+    if executor.address is None:
+        yield planned, environment
         return
     from orchestrator.environments.cluster import Cluster  # here: most runs have none
     from orchestrator.environments.cluster_ray import connected
+    from orchestrator.models.on_nodes import Clients, over
 
-    reach = await asyncio.to_thread(connected, planned.executor.address, planned.run)
-    cluster = Cluster(planned.executor.name, reach, environment, shared=planned.executor.shared)
+    reach = await asyncio.to_thread(connected, executor.address, planned.run, Clients)
+    cluster = Cluster(executor.name, reach, environment, shared=executor.shared)
+    if executor.asks_from_nodes:
+        models = replace(planned.reach, open=over(cluster.ask, planned.reach.open, os.environ))
+        planned = replace(planned, reach=models)
     try:
         await cluster.open()
-        yield cluster
+        yield planned, cluster
     finally:
         await cluster.close()
 

@@ -103,6 +103,15 @@ class Cluster:
         node = min(nodes, key=lambda one: one.load)
         return await node.start(spec, self._archives, shared=self._shared)
 
+    async def ask(self, what: Any) -> Any:
+        """What the service of a node answers: of the node with the fewest open questions for its processors.
+
+        Raises ConnectionError when that is lost meanwhile, EnvironmentUnavailable when there is no node.
+        """
+        await self._look()
+        node = min(await self._living(), key=lambda one: one.n_asked_share)
+        return await node.ask(what)
+
     async def close(self) -> None:
         """End all hosts, and with them all workers there."""
         for task in self._nodes.values():
@@ -161,7 +170,7 @@ class Cluster:
 class Node:
     """One node with its host, as the owner sees it.
 
-    True between events: `_workers` has each worker whose end was not told. What is to be told goes in order, one message
+    True between events: `_workers` has each worker whose end was not told, `_asked` each question that waits. What is to be told goes in order, one message
     under way at a time, with all that came up meanwhile.
     """
 
@@ -170,6 +179,7 @@ class Node:
         self._host, self._hello = host, hello
         self._n_processors = max(n_processors, 0.1)
         self._workers: dict[int, _Far] = {}
+        self._asked: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._n_starting = 0
         self._words: list[tuple[str, int, Any]] = []
@@ -182,6 +192,26 @@ class Node:
     def load(self) -> float:
         """Workers for each processor."""
         return (len(self._workers) + self._n_starting) / self._n_processors
+
+    @property
+    def n_asked_share(self) -> float:
+        """Open questions for each processor."""
+        return len(self._asked) / self._n_processors
+
+    async def ask(self, what: Any) -> Any:
+        """What the host's service answers. Raises ConnectionError when the node is lost."""
+        if self.is_lost:
+            raise ConnectionError("the node was lost")
+        number = next(self._numbers)
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        self.tell("ask", number, what)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.tell("drop", number)
+            raise
+        finally:
+            del self._asked[number]
 
     async def start(self, spec: WorkerSpec, archives: _Archives, *, shared: bool) -> Session:
         """A new worker. Raises EnvironmentUnavailable."""
@@ -284,13 +314,24 @@ class Node:
                 for kind, number, what in await self._host.call("hear"):
                     if number in self._workers:
                         self._workers[number].heard(kind, what)
+                    elif number in self._asked and not self._asked[number].done():
+                        self._answered(self._asked[number], kind, what)
         except ConnectionError:
             self._lose()
+
+    def _answered(self, answer: asyncio.Future[Any], kind: str, what: Any) -> None:
+        if kind == "answer":
+            answer.set_result(what)
+        else:
+            answer.set_exception(ConnectionError(what))
 
     def _lose(self) -> None:
         if self.is_lost:
             return
         self.is_lost = True
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(ConnectionError("the node was lost"))
         for far in list(self._workers.values()):
             far.heard("end", -9)
         self._killing = asyncio.create_task(self._host.kill())

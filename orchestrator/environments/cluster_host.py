@@ -1,8 +1,8 @@
 """What runs on a node of a cluster: the host of one run's workers there. One for each node, made by the run's owner.
 
 It forks confined workers from a zygote of its own, and carries their bytes. It understands nothing of what they say: calls
-go to the owner, which keeps the journal and the budget and asks the models. It holds no secret but the variables that a worker
-was granted, which pass through it.
+go to the owner, which keeps the journal and the budget. For the owner it asks models, through a service that it is given
+(`models/on_nodes.py`). The secrets it holds are the keys of these and, in passing, the variables that a worker was granted.
 
 Files lie in `~/.cache/orchestrate/nodes/NAME`: what was granted by the hash of its content, each worker's own folder, and
 long texts by their hash. The folder goes with the host; one whose host was killed is removed by the next host there.
@@ -25,7 +25,7 @@ import sys
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator import __version__
 from orchestrator.environments import bounds, confine, far, worker
@@ -33,7 +33,7 @@ from orchestrator.environments.confined import Confined, Forked, forked
 from orchestrator.values import Grants, WorkerLimits, WorkerSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     Word = tuple[str, int, Any]
 
@@ -57,6 +57,18 @@ class Start:
     )
 
 
+class Service(Protocol):
+    """What a host does for the owner beside its workers."""
+
+    async def answer(self, what: Any) -> Any:
+        """The answer to one question; cancelled when nobody waits for it any more."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
 class Host:
     """Workers of one run on one node. Its methods are called over the cluster, in one event loop.
 
@@ -64,8 +76,10 @@ class Host:
     ended, waits in `_unheard` in order.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, service: Callable[[], Service]) -> None:
         self._name = name
+        self._service = service()
+        self._answering: dict[int, asyncio.Task[None]] = {}
         self._root = Path.home() / ".cache" / "orchestrate" / "nodes" / name
         self._lock = -1
         self._workers: dict[int, _Worker] = {}
@@ -86,6 +100,7 @@ class Host:
         for name in ("files", "texts", "workers"):
             (self._root / name).mkdir(parents=True, exist_ok=True)
         Confined.warm()
+        confine.hide_memory()  # keys of models may come to be in it
         return {
             "version": __version__,
             "root": str(self._root.resolve()),
@@ -97,7 +112,7 @@ class Host:
         }
 
     async def tell(self, words: Iterable[Word]) -> None:
-        """Take what the owner says to workers: `start`, `data`, `kill`, each with the worker's number."""
+        """Take what the owner says: `start`, `data`, `kill` with a worker's number; `ask`, `drop` with a question's."""
         for kind, number, what in words:
             if kind == "start":
                 self._starting[number] = starting = _Starting()
@@ -108,6 +123,10 @@ class Host:
                 self._starting[number].data += what
             elif kind == "kill":
                 self._kill(number)
+            elif kind == "ask":
+                self._answering[number] = asyncio.create_task(self._answer(number, what))
+            elif kind == "drop" and number in self._answering:
+                self._answering[number].cancel()
 
     async def hear(self) -> list[Word]:
         """What workers said since, and how they ended; waits a while for something."""
@@ -162,8 +181,19 @@ class Host:
         """Kill all workers, and remove the folder."""
         for number in list(self._workers):
             self._kill(number)
+        for answering in self._answering.values():
+            answering.cancel()
+        await self._service.close()
         await asyncio.gather(*(one.ended.wait() for one in list(self._workers.values())))
         await asyncio.to_thread(far.remove, str(self._root))
+
+    async def _answer(self, number: int, what: Any) -> None:
+        try:
+            self._say("answer", number, await self._service.answer(what))
+        except Exception as error:  # noqa: BLE001  (whatever it was: somebody waits for an answer)
+            self._say("fault", number, f"{type(error).__name__}: {error}")
+        finally:
+            del self._answering[number]
 
     def _kill(self, number: int) -> None:
         if number in self._workers:

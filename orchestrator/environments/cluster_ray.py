@@ -16,7 +16,10 @@ from orchestrator.environments.cluster_host import Host
 from orchestrator.errors import EnvironmentUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
+
+    from orchestrator.environments.cluster_host import Service
 
 EXTRA = "install it with: python -m pip install 'skill-orchestrator[ray]'   (from a clone: '.[ray]')"
 MOST_AT_ONCE = 1000
@@ -52,8 +55,8 @@ def _quieten() -> None:
 class RayReach:
     """The nodes of a Ray cluster. Made by `connected`; closing it lets go of the cluster."""
 
-    def __init__(self, ray: ModuleType, run: str) -> None:
-        self._ray, self._run = ray, run
+    def __init__(self, ray: ModuleType, run: str, service: Callable[[], Service]) -> None:
+        self._ray, self._run, self._service = ray, run, service
 
     async def nodes(self) -> dict[str, float]:
         """Living nodes that have processors to give; all that live where none has."""
@@ -72,7 +75,7 @@ class RayReach:
                     num_cpus=0, max_concurrency=MOST_AT_ONCE, max_restarts=0, max_task_retries=0,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
-                .remote(f"{self._run}-{node[:16]}")
+                .remote(f"{self._run}-{node[:16]}", self._service)
             )  # fmt: skip
 
         return RayHost(self._ray, await asyncio.to_thread(make))
@@ -101,10 +104,10 @@ class RayHost:
             await asyncio.to_thread(self._ray.kill, self._actor)
 
 
-def connected(address: str, run: str) -> RayReach:
+def connected(address: str, run: str, service: Callable[[], Service]) -> RayReach:
     """The cluster at `HOST:PORT`; without one the cluster of this machine, else one that is started here for this run.
 
-    Call it in another thread than the main one, where Ray would put a handler of its own for SIGTERM in the place of ours.
+    `service` makes what each host has beside its workers; it is looked up by its name there. Call it in another thread than the main one, where Ray would put a handler of its own for SIGTERM in the place of ours.
     Raises EnvironmentUnavailable.
     """
     ray = imported()
@@ -120,4 +123,4 @@ def connected(address: str, run: str) -> RayReach:
             f"no Ray cluster answers at `{address or 'this machine'}`: {why}",
             hint="`ray status` shows a cluster; this machine has to be a node of it, with the same versions and token",
         ) from error
-    return RayReach(ray, run)
+    return RayReach(ray, run, service)

@@ -379,7 +379,12 @@ _ENVIRONMENTS = {
 _FAN_OUT = {"usd": _AMOUNT, "tokens": _COUNT, "calls": _COUNT, "otherwise": _one_of("refuse", "shrink")}
 _CACHE = {"replies": _TRUTH}
 _APPROVALS = {"by_asker": _CACHE["replies"]}
-_EXECUTOR = {"kind": _one_of("local", "ray"), "address": _TEXT, "shared": _TRUTH}
+_EXECUTOR = {
+    "kind": _one_of("local", "ray"),
+    "address": _TEXT,
+    "shared": _TRUTH,
+    "models": _one_of("nodes", "owner"),
+}
 _LEARNING = {"enabled": _TRUTH}
 _SECRETS = {"variables": _TEXTS}
 _SUGGEST = {"learn": _TRUTH, "across_workspaces": _TRUTH}

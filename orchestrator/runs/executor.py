@@ -18,6 +18,7 @@ class Executor:
 
     name: str = "local"
     shared: bool = False  # the nodes have this machine's files under the same paths
+    asks_from_nodes: bool = True  # requests to models leave from the nodes, which get the keys
 
     @property
     def address(self) -> str | None:
@@ -52,4 +53,4 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
             f"`--executor {name}` has its workers in the environment `{usual}`, not in `{environment}`",
             hint="leave out `--environment`, or say `--executor local`",
         )
-    return Executor(name, bool(settings.get("shared", False)))
+    return Executor(name, bool(settings.get("shared", False)), settings.get("models", "nodes") == "nodes")

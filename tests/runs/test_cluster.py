@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -47,6 +48,30 @@ def nap(n=0, s=0.02):
     time.sleep(s)
     return [n, "at " + os.getcwd()]
 """
+SERVER = """
+import json, sys, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+address, log, latency_s = sys.argv[1], open(sys.argv[2], "a"), float(sys.argv[3])
+class Answer(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        log.write(json.dumps({"from": self.client_address[0], "key": self.headers["Authorization"]}) + chr(10))
+        log.flush()
+        time.sleep(latency_s)
+        body = json.dumps({"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}],
+                           "usage": {"prompt_tokens": 1, "completion_tokens": 1}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = ThreadingHTTPServer((address, 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+KEY = "sk-0123456789-of-a-test"
 NAPS = 'FINAL(skills.nap.map([{{"n": i, "s": {s}}} for i in range({n})]))'
 
 
@@ -97,6 +122,70 @@ def test_recursive_children_have_their_cells_on_the_nodes(both: Nodes, place: Pa
     assert mine == str(place)
     assert len({where.partition("/workers/")[0] for where in theirs if "/nodes/" in where}) == 2
     assert all("/nodes/" in where for where in theirs)
+
+
+def test_requests_to_models_leave_from_the_nodes_with_a_key_that_is_nowhere_else(
+    both: Nodes, place: Path
+) -> None:
+    with _model_server(both, place) as (url, seen):
+        _configure(place, url)
+        cell = 'FINAL(llm_query_batched([f"q{n}" for n in range(24)]))'
+        done = _finished(_run(both, _workflow(place, cell), f"ray:{both.address}", MODEL_KEY=KEY))
+        asked = seen()
+    assert (done["answer"], done["usage"]["calls"]) == (["ok"] * 24, 24)
+    hosts = {f"{both.address.rpartition('.')[0]}.{10 + node}" for node in (0, 1)}
+    assert {one["from"] for one in asked} == hosts
+    assert {one["key"] for one in asked} == {f"Bearer {KEY}"}
+    kept = [path for folder in (both.folder, place) for path in folder.rglob("*") if path.is_file()]
+    assert [path for path in kept if KEY.encode() in path.read_bytes()] == []
+
+
+def test_models_are_asked_by_the_owner_where_the_settings_say_so(both: Nodes, place: Path) -> None:
+    with _model_server(both, place) as (url, seen):
+        _configure(place, url, '[executor]\nmodels = "owner"\n')
+        cell = 'FINAL(llm_query_batched([f"q{n}" for n in range(8)]))'
+        done = _finished(_run(both, _workflow(place, cell), f"ray:{both.address}", MODEL_KEY=KEY))
+        asked = seen()
+    assert (done["answer"], len(asked)) == (["ok"] * 8, 8)
+    assert {one["from"] for one in asked} == {both.address.rpartition(":")[0]}
+
+
+def test_a_model_that_only_the_owner_can_reach_is_asked_from_there_once_for_each_question(
+    both: Nodes, place: Path
+) -> None:
+    with _model_server(both, place, address="192.0.2.1") as (url, seen):
+        _configure(place, url)
+        cell = 'FINAL(llm_query_batched([f"q{n}" for n in range(12)]))'
+        done = _finished(_run(both, _workflow(place, cell), f"ray:{both.address}", MODEL_KEY=KEY))
+        asked = seen()
+    assert (done["answer"], done["usage"]["calls"], len(asked)) == (["ok"] * 12, 12, 12)
+
+
+def test_requests_under_way_on_a_node_that_dies_are_made_again_and_all_are_paid(
+    both: Nodes, place: Path
+) -> None:
+    with _model_server(both, place, latency_s=1.0) as (url, seen):
+        _configure(place, url)
+        cell = 'FINAL(llm_query_batched([f"q{n}" for n in range(48)]))'
+        running = _run(both, _workflow(place, cell), f"ray:{both.address}", MODEL_KEY=KEY)
+        theirs = f"{both.address.rpartition('.')[0]}.11"
+        _until(lambda: sum(one["from"] == theirs for one in seen()) >= 4, 60)
+        both.kill(1)
+        done = _finished(running)
+        n_asked = len(seen())
+    assert done["answer"] == ["ok"] * 48
+    # Of those that were under way nobody knows which had reached the server: they are paid for all the same.
+    assert 48 < n_asked <= done["usage"]["calls"] <= 48 + 16
+
+
+def test_a_budget_holds_where_the_nodes_ask(both: Nodes, place: Path) -> None:
+    with _model_server(both, place) as (url, seen):
+        _configure(place, url)
+        cell = 'got = llm_query_batched([f"q{n}" for n in range(40)])\nFINAL(sum(one == "ok" for one in got))'
+        workflow = _workflow(place, cell, "budget: {calls: 25}\n")
+        done = _finished(_run(both, workflow, f"ray:{both.address}", MODEL_KEY=KEY))
+        n_asked = len(seen())
+    assert (done["answer"], done["usage"]["calls"], n_asked) == (25, 25, 25)
 
 
 def test_a_node_that_dies_costs_no_call(both: Nodes, place: Path) -> None:
@@ -155,13 +244,44 @@ def test_a_killed_owner_leaves_no_worker_and_can_go_on_without_the_cluster(both:
     assert [n for n, _ in json.loads(done.stdout)["answer"]] == list(range(24)), done.stderr
 
 
-def _workflow(place: Path, cell: str) -> Path:
+@contextlib.contextmanager
+def _model_server(
+    nodes: Nodes, place: Path, *, address: str = "", latency_s: float = 0.0
+) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+    """The address of a server on the first node, there under an address of its own if one is given; and what it saw."""
+    log = place / "asked"
+    log.touch()
+    script = place / "server.py"
+    script.write_text(SERVER)
+    if address:
+        subprocess.run(nodes.inside(["ip", "addr", "add", f"{address}/32", "dev", "lo"]), check=True)
+    address = address or nodes.address.rpartition(":")[0]
+    argv = nodes.inside([sys.executable, str(script), address, str(log), str(latency_s)])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        try:
+            yield (
+                f"http://{address}:{port}/v1",
+                lambda: [json.loads(line) for line in log.read_text().splitlines()],
+            )
+        finally:
+            server.kill()
+            log.unlink()
+
+
+def _configure(place: Path, url: str, more: str = "") -> None:
+    model = f'model = "openai/m"\napi_base = "{url}"\nkey_env = "MODEL_KEY"\nusd_in = 0\nusd_out = 0\n'
+    (place / "orchestrate.toml").write_text(f"[models.default]\n{model}{more}")
+
+
+def _workflow(place: Path, cell: str, more: str = "") -> Path:
     path = place / "w.md"
-    path.write_text(f"---\nname: w\nskills: [nap]\n---\n# W\n```repl\n{cell}\n```\n")
+    path.write_text(f"---\nname: w\nskills: [nap]\n{more}---\n# W\n```repl\n{cell}\n```\n")
     return path
 
 
-def _run(nodes: Nodes, workflow: Path, executor: str, *words: str) -> subprocess.Popen[str]:
+def _run(nodes: Nodes, workflow: Path, executor: str, *words: str, **more: str) -> subprocess.Popen[str]:
     argv = [
         sys.executable,
         "-m",
@@ -174,7 +294,11 @@ def _run(nodes: Nodes, workflow: Path, executor: str, *words: str) -> subprocess
         *words,
     ]
     return subprocess.Popen(
-        nodes.inside(argv), env=nodes.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        nodes.inside(argv),
+        env={**nodes.variables, **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
