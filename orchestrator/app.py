@@ -473,9 +473,9 @@ async def _spread(planned: Plan) -> AsyncIterator[tuple[Plan, Environment]]:
 
     reach = await asyncio.to_thread(connected, executor.address, planned.run, Clients)
     cluster = Cluster(executor.name, reach, environment, shared=executor.shared)
-    if executor.asks_from_nodes:
-        models = replace(planned.reach, open=over(cluster.ask, planned.reach.open, os.environ))
-        planned = replace(planned, reach=models)
+    if executor.models != "owner":
+        opened = over(cluster.ask, planned.reach.open, os.environ, every=executor.models == "nodes")
+        planned = replace(planned, reach=replace(planned.reach, open=opened))
     try:
         await cluster.open()
         yield planned, cluster

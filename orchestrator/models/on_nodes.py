@@ -1,10 +1,11 @@
 """Models whose requests leave from the nodes of a cluster, each over the pooled connections of its node.
 
 The run's owner pays for a request and has it on record before it goes; a node only sends it and hands back what came.
-So a budget holds as on one machine. What it is good for: a request takes milliseconds of a processor, which one owner has
-not for hundreds of nodes.
+So a budget holds as on one machine. What it is good for: a request through litellm takes 5 ms of a processor, one that is handed
+to a node 0.7, and one in OpenAI's protocol 0.4 (benchmarks/RESULTS.md). So the first leave from nodes, the last only where every
+one is to.
 
-Stay with the owner: models on the owner's own machine (a loopback address), those that no address is asked for (`host`,
+Always stay with the owner: models on the owner's own machine (a loopback address), those that no address is asked for (`host`,
 `command`, `recorded`), and providers of which it is not known here which variables they read. A model that the nodes can't
 reach is asked from the owner for the rest of the run.
 
@@ -152,14 +153,21 @@ class OnNodes:
 
 
 def over(
-    ask: Callable[[Asked], Awaitable[Any]], open_here: Callable[[Target], Model], environ: Mapping[str, str]
+    ask: Callable[[Asked], Awaitable[Any]],
+    open_here: Callable[[Target], Model],
+    environ: Mapping[str, str],
+    *,
+    every: bool = False,
 ) -> Callable[[Target], Model]:
-    """What opens models so that their requests leave from the nodes where they can. `open_here` opens them as usual."""
+    """What opens models so that requests leave from the nodes where that pays; all that can, with `every`.
+
+    `open_here` opens them as usual.
+    """
     numbers = count(1)
 
     def open_one(target: Target) -> Model:
         here = open_here(target)
-        if not leaves(target):
+        if not leaves(target, every=every):
             return here
         number, variables = next(numbers), variables_of(target, environ)
 
@@ -172,11 +180,12 @@ def over(
     return open_one
 
 
-def leaves(target: Target) -> bool:
-    """Whether requests to a model may leave from another machine."""
+def leaves(target: Target, *, every: bool) -> bool:
+    """Whether requests to a model leave from the nodes: those that cost much to send, or every one that can."""
     if target.backend == "litellm":
-        return target.provider in THROUGH_LITELLM and not _is_loopback(target.api_base)
-    return target.backend == "chat" and not _is_loopback(target.api_base)
+        is_known = target.provider in THROUGH_LITELLM or bool(target.key_env)
+        return is_known and not _is_loopback(target.api_base)
+    return every and target.backend == "chat" and not _is_loopback(target.api_base)
 
 
 def variables_of(target: Target, environ: Mapping[str, str]) -> dict[str, str]:

@@ -383,7 +383,7 @@ _EXECUTOR = {
     "kind": _one_of("local", "ray"),
     "address": _TEXT,
     "shared": _TRUTH,
-    "models": _one_of("nodes", "owner"),
+    "models": _one_of("auto", "nodes", "owner"),
 }
 _LEARNING = {"enabled": _TRUTH}
 _SECRETS = {"variables": _TEXTS}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+AskedFrom = Literal["auto", "nodes", "owner"]
+"""From where models are asked: `auto` from the nodes where a request costs its sender more than it costs to hand it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Executor:
 
     name: str = "local"
     shared: bool = False  # the nodes have this machine's files under the same paths
-    asks_from_nodes: bool = True  # requests to models leave from the nodes, which get the keys
+    models: AskedFrom = "auto"
 
     @property
     def address(self) -> str | None:
@@ -53,4 +56,4 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
             f"`--executor {name}` has its workers in the environment `{usual}`, not in `{environment}`",
             hint="leave out `--environment`, or say `--executor local`",
         )
-    return Executor(name, bool(settings.get("shared", False)), settings.get("models", "nodes") == "nodes")
+    return Executor(name, bool(settings.get("shared", False)), settings.get("models", "auto"))

@@ -51,23 +51,25 @@ def of_nodes(said):
 
 
 @pytest.mark.parametrize(
-    ("name", "base", "does"),
+    ("name", "base", "by_default", "every"),
     [
-        ("openai/gpt-5", None, True),
-        ("openai/gpt-5", "http://10.0.0.5:8000/v1", True),
-        ("openai/gpt-5", "http://127.0.0.1:8000/v1", False),
-        ("openai/gpt-5", "http://127.8.8.8:8000/v1", False),
-        ("openai/gpt-5", "http://[::1]:8000/v1", False),
-        ("openai/gpt-5", "http://localhost:8000/v1", False),
-        ("ollama/llama3", None, False),
-        ("anthropic/claude-sonnet-4-5", None, True),
-        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", None, False),
-        ("host", None, False),
-        ("recorded:replies.json", None, False),
+        ("openai/gpt-5", None, False, True),
+        ("openai/gpt-5", "http://10.0.0.5:8000/v1", False, True),
+        ("openai/gpt-5", "http://127.0.0.1:8000/v1", False, False),
+        ("openai/gpt-5", "http://127.8.8.8:8000/v1", False, False),
+        ("openai/gpt-5", "http://[::1]:8000/v1", False, False),
+        ("openai/gpt-5", "http://localhost:8000/v1", False, False),
+        ("ollama/llama3", None, False, False),
+        ("anthropic/claude-sonnet-4-5", None, True, True),
+        ("litellm:openai/gpt-5", "http://localhost:8000/v1", False, False),
+        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", None, False, False),
+        ("host", None, False, False),
+        ("recorded:replies.json", None, False, False),
     ],
 )
-def test_requests_leave_where_the_nodes_may_reach_the_model_and_all_it_reads_is_known(name, base, does):
-    assert leaves(target(name, base)) is does
+def test_requests_leave_where_that_pays_or_is_asked_for_and_can_be(name, base, by_default, every):
+    one = target(name, base)
+    assert (leaves(one, every=False), leaves(one, every=True)) == (by_default, every)
 
 
 def test_a_node_is_told_the_variables_of_a_model_and_no_other():
@@ -165,6 +167,6 @@ def test_models_that_stay_are_opened_as_ever(clean_variables):
     async def ask(_):
         raise AssertionError("it was asked")
 
-    opened = over(ask, lambda target: open_model(target, {}), {})
+    opened = over(ask, lambda target: open_model(target, {}), {}, every=True)
     kinds = [type(opened(target("openai/gpt-5", base))).__name__ for base in (None, "http://localhost:1/v1")]
     assert kinds == ["OnNodes", "Chat"]

@@ -142,7 +142,7 @@ def test_requests_to_models_leave_from_the_nodes_with_a_key_that_is_nowhere_else
 
 def test_models_are_asked_by_the_owner_where_the_settings_say_so(both: Nodes, place: Path) -> None:
     with _model_server(both, place) as (url, seen):
-        _configure(place, url, '[executor]\nmodels = "owner"\n')
+        _configure(place, url, "owner")
         cell = 'FINAL(llm_query_batched([f"q{n}" for n in range(8)]))'
         done = _finished(_run(both, _workflow(place, cell), f"ray:{both.address}", MODEL_KEY=KEY))
         asked = seen()
@@ -270,9 +270,9 @@ def _model_server(
             log.unlink()
 
 
-def _configure(place: Path, url: str, more: str = "") -> None:
+def _configure(place: Path, url: str, models: str = "nodes") -> None:
     model = f'model = "openai/m"\napi_base = "{url}"\nkey_env = "MODEL_KEY"\nusd_in = 0\nusd_out = 0\n'
-    (place / "orchestrate.toml").write_text(f"[models.default]\n{model}{more}")
+    (place / "orchestrate.toml").write_text(f'[models.default]\n{model}[executor]\nmodels = "{models}"\n')
 
 
 def _workflow(place: Path, cell: str, more: str = "") -> Path:

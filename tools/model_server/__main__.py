@@ -24,6 +24,7 @@ def main() -> None:
     """Serve until standard input ends, the parent dies, or a signal comes."""
     parent = os.getppid()  # now: it may be gone as soon as it has read the address
     parser = argparse.ArgumentParser(description="A loopback server that speaks as model providers do.")
+    parser.add_argument("--host", default="127.0.0.1", help="on which address it listens (127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="where it listens (any free port)")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds until a reply")
     parser.add_argument("--policy", default="final", help="echo, final or script:FILE (final)")
@@ -47,7 +48,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     with ModelServer(
-        policy, latency_s=args.latency, port=args.port, faults=faults, faults_every=every
+        policy, latency_s=args.latency, host=args.host, port=args.port, faults=faults, faults_every=every
     ) as server:
         print(server.url, flush=True)
         _wait(parent)

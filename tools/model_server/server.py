@@ -60,6 +60,7 @@ class ModelServer:
         latency_s: float = 0.0,
         faults: Faults = (),
         faults_every: int = 0,
+        host: str = "127.0.0.1",
         port: int = 0,
         check_keys: bool = True,
     ) -> None:
@@ -71,7 +72,7 @@ class ModelServer:
         self.counts = Counts()
         self.requests: list[Seen] = []
         self.url = ""
-        self._port = port
+        self._host, self._port = host, port
         self._connections: set[_Connection] = set()
         self._n_in_flight = 0
         self._n_kept_bytes = 0
@@ -112,9 +113,9 @@ class ModelServer:
         """Serve until it is told to stop. Raises OSError when the port is taken."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         listening = await self._loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", self._port, backlog=2048
+            lambda: _Connection(self), self._host, self._port, backlog=2048
         )
-        self.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        self.url = f"http://{self._host}:{listening.sockets[0].getsockname()[1]}"
         self._ready.set()
         try:
             await self._stop.wait()
