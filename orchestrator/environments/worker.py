@@ -111,6 +111,7 @@ BLOCK_BYTES = 1 << 20  # of a large text that is looked through
 MAX_DEPTH = 200  # of a JSON value
 MAX_INT_BITS = 14_000  # json refuses integers of more than 4,300 digits
 BALLAST_BYTES = 8 << 20
+BALLAST_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # which the limit counts
 HIGH_FD = 200
 
 OUTPUT_FILE = ".output"
@@ -1833,7 +1834,7 @@ class Worker:
         self._functions = Functions(self._found)
         self._skills = Skills([], channel.call)
         self._repl = Repl(self._calls, self._skills, {})
-        self._ballast: bytearray | None = None  # memory to let go when there is none left
+        self._ballast: mmap.mmap | None = None  # memory to let go when there is none left
 
     def serve(self) -> None:
         """Answer requests for ever. The process ends when the stream does."""
@@ -1850,8 +1851,8 @@ class Worker:
                 # After `init`, so that the context that came with it is beyond the limit, as promised.
                 self._limit_memory()
                 self._limit_memory = None
-            with contextlib.suppress(MemoryError):  # untouched, so it costs address space only
-                self._ballast = self._ballast or bytearray(BALLAST_BYTES)
+            with contextlib.suppress(OSError):  # untouched, so it costs address space only
+                self._ballast = self._ballast or mmap.mmap(-1, BALLAST_BYTES, flags=BALLAST_FLAGS)
             if "repeat" in request:
                 self._repeats.begin(request["repeat"])
             done = kinds[request["kind"]](request)
@@ -1954,7 +1955,9 @@ class Worker:
             finally:
                 self._deadline.disarm()
         except MemoryError as error:
-            self._ballast = None  # room to tell of it
+            if self._ballast is not None:
+                self._ballast.close()  # room to tell of it
+            self._ballast = None
             return failure_of(error, self._grants, own, place)
         except BaseException as error:  # noqa: BLE001  (SystemExit too: a cell may raise anything, and is told of it)
             return failure_of(error, self._grants, own, place)

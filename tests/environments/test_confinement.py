@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.environments import confine, confined
+from orchestrator.environments import confine, confined, worker
 from orchestrator.environments.command import ISOLATED
 from orchestrator.environments.confined import Confined, probe
 from orchestrator.environments.session import ScriptCall
@@ -341,6 +341,16 @@ def is_open(fd):
     return True
 FINAL(sum(map(is_open, range(3, 200))))
 """
+
+
+def test_worker_that_waits_has_little_memory_of_its_own(tmp_path):
+    async def private_bytes():
+        async with worker_in(tmp_path) as session:
+            await session.cell(Cell(1, "x = 1"), no_calls, LONG_S)
+            lines = Path(f"/proc/{session.pid}/smaps_rollup").read_text().splitlines()
+            return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private_"))
+
+    assert asyncio.run(private_bytes()) < worker.BALLAST_BYTES
 
 
 def test_environment_that_can_not_confine_says_so_and_does_not_start(tmp_path, monkeypatch):
