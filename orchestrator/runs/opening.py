@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from orchestrator.runs.plan import Plan
     from orchestrator.workspace import Workspace
 
+IDLE_WORKERS = 4
+"""So many are kept for each call that may work at the same time: skills that wait for their own calls hold no place, so
+more workers live than calls work, and the next fan-out wants all of them. One costs 4 MB, and starting it 5 ms of a processor.
+"""
+
 
 @asynccontextmanager
 async def open_parts(
@@ -65,7 +70,8 @@ async def open_parts(
         journal = stack.enter_context(_journal(plan, listen))
         scratch = stack.enter_context(_scratch(plan))
         cwd = cwd or plan.workspace.root
-        workers = SkillWorkers(environment, plan.workspace, scratch, cwd, plan.limits.concurrency)
+        n_idle = IDLE_WORKERS * plan.limits.concurrency
+        workers = SkillWorkers(environment, plan.workspace, scratch, cwd, n_idle)
         stack.push_async_callback(workers.close)
         usage = UsageStore(plan.workspace)
         past = journal.past
