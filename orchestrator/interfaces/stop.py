@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
 from orchestrator.interfaces.terminal import as_json, say, show
-from orchestrator.runs.history import find_run, list_runs, process_of, run_info
+from orchestrator.runs.history import find_run, list_runs, machine_of, process_of, run_info
 from orchestrator.runs.journal import is_alive
+from orchestrator.runs.processes import this_machine
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         folders = [find_run(workspace, args.run)]
     alive = [folder for folder in folders if is_alive(folder)]
-    for folder in alive:
+    away = {folder: host for folder in alive if (host := machine_of(folder)) != this_machine()}
+    here = [folder for folder in alive if folder not in away]
+    for folder in here:
         _signal(folder, signal.SIGTERM)
-    _wait(alive)
-    for folder in alive:
+    _wait(here)
+    for folder in here:
         if is_alive(folder):
             _signal(folder, signal.SIGKILL)
-    _wait(alive)
+    _wait(here)
     left = [folder.name for folder in alive if is_alive(folder)]
     stopped = [folder.name for folder in alive if folder.name not in left]
     if args.json:
@@ -52,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         )
     for name in left:
         say(f"error: `{name}` could not be stopped")
+    for folder, host in away.items():
+        say(f"hint: `{folder.name}` goes on on `{host}`, which has this workspace too: stop it there")
     return 1 if left else 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import UsageError
 from orchestrator.runs.journal import FILE_NAME, is_alive, read_ends, read_journal
 from orchestrator.runs.past import RESUMABLE, Past
-from orchestrator.runs.processes import described
+from orchestrator.runs.processes import described, this_machine
 from orchestrator.runs.tree import Tree
 
 if TYPE_CHECKING:
@@ -108,14 +108,25 @@ def end_of_run(folder: Path) -> dict[str, Any] | None:
 
 
 def process_of(folder: Path) -> int | None:
-    """The number of the process that began the run or resumed it last, if that one still is who it was."""
-    process: dict[str, Any] | None = None
-    for event in read_journal(folder / FILE_NAME, only=frozenset({"run_started", "resumed"})):
-        process = event.fields.get("process", process)
+    """The number of the process that began the run or resumed it last, if that one still is who it was, and here."""
+    process = _process(folder)
     if process is None or described(process["pid"]) != process:
         return None
     pid: int = process["pid"]
     return pid
+
+
+def machine_of(folder: Path) -> str:
+    """The machine on which the run began or was resumed last; this one where the record does not say."""
+    process = _process(folder)
+    return this_machine() if process is None else str(process["host"])
+
+
+def _process(folder: Path) -> dict[str, Any] | None:
+    process: dict[str, Any] | None = None
+    for event in read_journal(folder / FILE_NAME, only=frozenset({"run_started", "resumed"})):
+        process = event.fields.get("process", process)
+    return None if process is None else {"host": this_machine(), **process}
 
 
 def spent_of_run(folder: Path) -> dict[str, Any]:

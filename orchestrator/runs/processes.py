@@ -1,4 +1,4 @@
-"""Which process is which: told apart also when a number is used again."""
+"""Which process is which: told apart also when a number is used again, and on several machines with one workspace."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ def this_process() -> dict[str, str | int]:
 
 
 def described(pid: int) -> dict[str, str | int]:
-    """A process by its number and when it began, in clock ticks of this boot; "" where that can't be read."""
-    return {"pid": pid, "began": _began(pid)}
+    """A process by its number, its machine, and when it began: in clock ticks of this boot, "" where that can't be read."""
+    return {"pid": pid, "began": _began(pid), "host": this_machine()}
+
+
+def this_machine() -> str:
+    """This machine as the record names it."""
+    return os.uname().nodename
 
 
 def ancestors() -> list[dict[str, str | int]]:

@@ -79,7 +79,9 @@ def _is_usage(value: Any) -> bool:
 
 
 def _is_process(value: Any) -> bool:
-    return _is_object(value) and _is_count(value.get("pid")) and value["pid"] < 2**31
+    if not _is_object(value) or not _is_text(value.get("host", "")):
+        return False
+    return _is_count(value.get("pid")) and value["pid"] < 2**31
 
 
 def _is_need(value: Any) -> bool:

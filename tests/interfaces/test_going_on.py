@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -83,6 +85,21 @@ def test_a_killed_run_holds_no_lock_and_is_gone_on_with(
     again = orchestrate("resume", detached)
     assert (again.stdout, again.returncode) == ("went on\n", 0)
     assert "has ended; this is its recorded result" in again.stderr
+
+
+def test_a_run_of_another_machine_is_not_stopped_from_here(
+    detached: str, workspace: Path, clean_env: dict[str, str]
+) -> None:
+    pid = process_of(workspace / "memory/runs" / detached)
+    stop = [sys.executable, "-m", "orchestrator", "stop", detached, "--workspace", str(workspace)]
+    elsewhere = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"]
+    if subprocess.run([*elsewhere, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no machine of another name can be had here")
+    stopped = subprocess.run([*elsewhere, *stop], capture_output=True, text=True, check=False, env=clean_env)
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert f"goes on on `{os.uname().nodename}`, which has this workspace too" in stopped.stderr
+    os.kill(pid, 0)  # it is there
+    (workspace / "go").touch()
 
 
 def test_all_runs_are_stopped_at_once(orchestrate: Orchestrate, detached: str) -> None:

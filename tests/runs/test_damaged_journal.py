@@ -22,7 +22,7 @@ NEED = {"id": "a1b2c3d4", "kind": "input", "call": "0", "prompt": "Which?", "nam
 HEADER = {
     "workflow": "w", "path": "/w.md", "version": "1", "environment": "process", "covers": [], "limits": {"depth": 3},
     "strategies": ["rlm"], "models": {"root": None, "sub": "m"}, "skills": {}, "source": "# W", "inputs": {}, "budget": {},
-    "strategy": None, "accepts_prices": False, "seed": 5, "process": {"pid": 1, "began": "1"},
+    "strategy": None, "accepts_prices": False, "seed": 5, "process": {"pid": 1, "began": "1", "host": "h"},
 }  # fmt: skip
 EVENTS: list[tuple[str, str, dict[str, Any]]] = [
     ("run_started", "0", HEADER),
