@@ -340,7 +340,7 @@ class Node:
 class _Far:
     """The leash of a worker on a node, and our end of its bytes. True after its end: `_code` is set."""
 
-    pid = -1  # of no process here
+    pid = -1  # of no process here: the host keeps it within its bounds
     patience_s = 5.0
 
     def __init__(self, node: Node, number: int) -> None:

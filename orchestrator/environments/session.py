@@ -98,7 +98,7 @@ Carry = Callable[[TextFile], Awaitable[None]]
 class Leash(Protocol):
     """How a launcher holds the process that it started."""
 
-    pid: int  # by which this machine knows it; 0 where only the worker can tell
+    pid: int  # by which this machine knows it; 0 where only the worker can tell, -1 where another machine keeps it in bounds
     patience_s: float  # how long after the end of its stream it may take to end
 
     def kill(self) -> None:
@@ -276,7 +276,9 @@ class Session:
             raise WorkerLost(self._lost) from None
 
     async def keep_within_bounds(self) -> None:
-        """Look at the worker until it holds too much, which is raised."""
+        """Look at the worker until it holds too much, which is raised. Whose bounds are kept elsewhere is let be."""
+        if self.pid < 0:
+            return
         self._watch = self._watch or bounds.Watch(self.pid, self._spec)
         while True:
             began = time.monotonic()
