@@ -40,7 +40,16 @@ KILL_S = 1.5
 """How long a node may take to say that a worker is gone; one that does not is lost, and its host killed by the cluster."""
 
 LOOK_S = 5.0
-"""How often it is looked for nodes that have joined."""
+"""How often it is looked for nodes that have joined, or can be tried again."""
+
+MOST_PAUSE_S = 60.0
+"""Between two tries to have a host on a node; the first pauses are shorter."""
+
+OPEN_S = 60.0
+"""How long a host may take to say hello."""
+
+TOGETHER_S = 30.0
+"""How long a run waits at its start for nodes that are slower than the first."""
 
 PIECE_BYTES = 8 << 20
 MOST_UNREAD_BYTES = 128 << 20
@@ -62,7 +71,7 @@ class Reach(Protocol):
     """A cluster: its nodes, and hosts on them."""
 
     async def nodes(self) -> dict[str, float]:
-        """The nodes that live and may have workers, with their processors."""
+        """The nodes that live and may have workers, with their processors. Raises ConnectionError."""
         ...
 
     async def host(self, node: str) -> HostThere:
@@ -77,28 +86,31 @@ class Reach(Protocol):
 class Cluster:
     """An environment whose workers are spread over nodes. A run makes and closes one; it belongs to one event loop.
 
-    True between events: `_nodes` holds a node for each host that was started, lost ones too.
+    True between events: `_nodes` holds the last try of each node that was seen: under way, failed, or a node that lives
+    or is lost. A node without a living host is tried again once the time in `_due` has come.
     """
 
-    def __init__(self, name: str, reach: Reach, here: Environment, *, shared: bool = False) -> None:
+    def __init__(
+        self, name: str, reach: Reach, here: Environment, *, shared: bool = False, look_s: float = LOOK_S
+    ) -> None:
         self.name = name
         self.covers = here.covers
         self._reach, self._here, self._shared = reach, here, shared
         self._nodes: dict[str, asyncio.Task[Node]] = {}
-        self._looked_at = float("-inf")
-        self._looking = asyncio.Lock()
+        self._due: dict[str, tuple[float, float]] = {}  # when it may be tried again, and the pause after that
+        self._look_s, self._looked_at = look_s, float("-inf")
+        self._looking: asyncio.Task[None] | None = None
         self._archives = _Archives()
 
     async def open(self) -> None:
-        """Have a host on every node. Raises EnvironmentUnavailable when there is none."""
-        await self._look()
+        """Have a host on every node that is not too slow. Raises EnvironmentUnavailable when there is none."""
         await self._living()
+        await asyncio.wait(self._nodes.values(), timeout=TOGETHER_S)
 
     async def start(self, spec: WorkerSpec) -> Session:
         """A new worker, on the node with the fewest for its processors. Raises EnvironmentUnavailable."""
         if not spec.travels or (spec.grants.write and not spec.drops_writes and not self._shared):
             return await self._here.start(spec)
-        await self._look()
         nodes = await self._living()
         node = min(nodes, key=lambda one: one.load)
         return await node.start(spec, self._archives, shared=self._shared)
@@ -114,7 +126,7 @@ class Cluster:
 
     async def close(self) -> None:
         """End all hosts, and with them all workers there."""
-        for task in self._nodes.values():
+        for task in (*self._nodes.values(), *([self._looking] if self._looking else [])):
             task.cancel()
         nodes = [
             one.result()
@@ -126,45 +138,73 @@ class Cluster:
         await self._here.close()
 
     async def _living(self) -> list[Node]:
-        """The nodes that can be asked; waits for the first where none can yet."""
-        tasks = list(self._nodes.values())
-        if tasks and not any(task.done() and not task.exception() for task in tasks):
-            await asyncio.wait(tasks)
-        found = [task.result() for task in tasks if task.done() and not task.exception()]
-        if living := [node for node in found if not node.is_lost]:
-            return living
-        why = "; ".join(str(task.exception()) for task in tasks if task.done() and task.exception())
+        """The nodes that can be asked; waits for the first where none can yet, or all were lost."""
+        may_wait = True
+        while True:
+            self._look_if_due()
+            tries = list(self._nodes.values())
+            found = [task.result() for task in tries if task.done() and not task.exception()]
+            if living := [node for node in found if not node.is_lost]:
+                return living
+            if under_way := [task for task in (*tries, self._looking) if task and not task.done()]:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            elif found and may_wait:
+                may_wait = False
+                await asyncio.sleep(self._look_s)
+            else:
+                break
+        why = "; ".join(str(task.exception()) for task in tries if task.exception())
         raise EnvironmentUnavailable(
             f"no node of `{self.name}` can have workers" + (f": {why}" if why else ""),
             hint="`ray status` lists the nodes; each needs this version of the package and a Linux with Landlock",
         )
 
-    async def _look(self) -> None:
-        """Start hosts on nodes that are new."""
-        async with self._looking:
-            now = asyncio.get_running_loop().time()
-            if now - self._looked_at < LOOK_S:
-                return
-            for name, n_processors in (await self._reach.nodes()).items():
-                if name not in self._nodes:
-                    self._nodes[name] = asyncio.create_task(self._opened(name, n_processors))
+    def _look_if_due(self) -> None:
+        # Beside what asks for workers: a cluster that does not answer holds up nobody who has nodes.
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at >= self._look_s and (self._looking is None or self._looking.done()):
             self._looked_at = now
-        if not any(task.done() for task in self._nodes.values()):
-            await asyncio.gather(*self._nodes.values(), return_exceptions=True)
+            self._looking = asyncio.create_task(self._look(now))
+
+    async def _look(self, now: float) -> None:
+        """Start hosts on nodes that are new, or may be tried again."""
+        try:
+            nodes = await self._reach.nodes()
+        except ConnectionError:
+            return  # those that we have may live; the next look may see more
+        for name, n_processors in nodes.items():
+            due, pause_s = self._due.get(name, (now, self._look_s))
+            if now >= due and self._may_be_tried(name):
+                self._due[name] = now + pause_s, min(2 * pause_s, MOST_PAUSE_S)
+                self._nodes[name] = asyncio.create_task(self._opened(name, n_processors))
+
+    def _may_be_tried(self, name: str) -> bool:
+        task = self._nodes.get(name)
+        return task is None or (task.done() and (task.exception() is not None or task.result().is_lost))
 
     async def _opened(self, name: str, n_processors: float) -> Node:
+        host: HostThere | None = None
         try:
-            host = await self._reach.host(name)
-            hello = await host.call("hello")
-        except ConnectionError as error:
-            raise EnvironmentUnavailable(f"node {name[:8]}: {error}") from error
-        if hello["version"] != __version__:
-            raise EnvironmentUnavailable(
-                f"node {hello['host']} has version {hello['version']} of the package, and this is {__version__}"
-            )
-        if hello["obstacle"]:
-            raise EnvironmentUnavailable(f"node {hello['host']} can't confine workers: {hello['obstacle']}")
+            async with asyncio.timeout(OPEN_S):
+                host = await self._reach.host(name)
+                hello = await host.call("hello")
+            _check(hello)
+        except (ConnectionError, TimeoutError, EnvironmentUnavailable) as error:
+            if host is not None:
+                await host.kill()
+            why = f"no hello in {OPEN_S:g} s" if isinstance(error, TimeoutError) else error
+            raise EnvironmentUnavailable(f"node {name[:8]}: {why}") from None
         return Node(host, hello, n_processors)
+
+
+def _check(hello: dict[str, Any]) -> None:
+    """Whether this host can have our workers. Raises EnvironmentUnavailable."""
+    if hello["version"] != __version__:
+        raise EnvironmentUnavailable(
+            f"`{hello['host']}` has version {hello['version']} of the package, and this is {__version__}"
+        )
+    if hello["obstacle"]:
+        raise EnvironmentUnavailable(f"`{hello['host']}` can't confine workers: {hello['obstacle']}")
 
 
 class Node:
@@ -334,6 +374,9 @@ class Node:
                 answer.set_exception(ConnectionError("the node was lost"))
         for far in list(self._workers.values()):
             far.heard("end", -9)
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
         self._killing = asyncio.create_task(self._host.kill())
 
 

@@ -59,8 +59,11 @@ class RayReach:
         self._ray, self._run, self._service = ray, run, service
 
     async def nodes(self) -> dict[str, float]:
-        """Living nodes that have processors to give; all that live where none has."""
-        found = await asyncio.to_thread(self._ray.nodes)
+        """Living nodes that have processors to give; all that live where none has. Raises ConnectionError."""
+        try:
+            found = await asyncio.to_thread(self._ray.nodes)
+        except (self._ray.exceptions.RayError, RuntimeError) as error:  # it says the one or the other
+            raise ConnectionError(str(error).strip().partition("\n")[0]) from error
         living = {one["NodeID"]: float(one["Resources"].get("CPU", 0)) for one in found if one["Alive"]}
         return {name: number for name, number in living.items() if number} or living
 
@@ -75,7 +78,7 @@ class RayReach:
                     num_cpus=0, max_concurrency=MOST_AT_ONCE, max_restarts=0, max_task_retries=0,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
-                .remote(f"{self._run}-{node[:16]}", self._service)
+                .remote(f"{self._run}-{node[:16]}-{os.urandom(3).hex()}", self._service)  # its own: one before may live
             )  # fmt: skip
 
         return RayHost(self._ray, await asyncio.to_thread(make))

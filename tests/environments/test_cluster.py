@@ -1,0 +1,187 @@
+"""Workers on the nodes of a cluster whose hosts are in this process: what the owner does when a node is not as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.environments import confine
+from orchestrator.environments.cluster import Cluster
+from orchestrator.environments.cluster_host import Host
+from orchestrator.environments.confined import Confined
+from orchestrator.errors import EnvironmentUnavailable, WorkerLost
+from orchestrator.values import Cell, WorkerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from orchestrator.environments.session import Session
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or bool(confine.obstacle()), reason="hosts confine their workers"
+)
+
+WHERE = "import os\nos.getcwd()"
+LONG_S = 60.0
+
+
+class HostHere:
+    """A host of this process. True after `kill`: each call of it ends with ConnectionError."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._is_gone = asyncio.Event()
+
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """What the method returns."""
+        asked = asyncio.ensure_future(getattr(self._host, method)(*arguments, **options))
+        gone = asyncio.ensure_future(self._is_gone.wait())
+        try:
+            await asyncio.wait([asked, gone], return_when=asyncio.FIRST_COMPLETED)
+            if self._is_gone.is_set():
+                raise ConnectionError("the host is gone")
+            return await asked
+        finally:
+            asked.cancel()
+            gone.cancel()
+
+    async def kill(self) -> None:
+        """End it with its workers."""
+        self._is_gone.set()
+        await self._host.close()
+
+
+@dataclass
+class Few:
+    """A cluster of few nodes. `refusals`: how many more times a node refuses to have a host, and why."""
+
+    names: list[str]
+    refusals: dict[str, int] = field(default_factory=dict)
+    tried: list[str] = field(default_factory=list)
+    hosts: dict[str, HostHere] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    async def nodes(self) -> dict[str, float]:
+        """All of them."""
+        return dict.fromkeys(self.names, 1.0)
+
+    async def host(self, node: str) -> HostHere:
+        """A host, unless it refuses."""
+        self.tried.append(node)
+        if self.refusals.get(node, 0):
+            self.refusals[node] -= 1
+            raise ConnectionError("not now")
+        self.hosts[node] = HostHere(Host(f"{node}-{next(self.numbers)}"))
+        return self.hosts[node]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    mask = os.umask(0o077)
+    yield
+    os.umask(mask)
+
+
+@dataclass
+class Rig:
+    """Starts workers on the nodes of a cluster."""
+
+    cluster: Cluster
+    folder: Path
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    async def start(self, **spec: Any) -> Session:
+        scratch = self.folder / f"scratch-{next(self.numbers)}"
+        scratch.mkdir()
+        session = await self.cluster.start(WorkerSpec(scratch, scratch, travels=True, **spec))
+        await session.init()
+        return session
+
+    async def node(self) -> str:
+        """The node that a new worker is on."""
+        session = await self.start()
+        try:
+            done = await session.cell(Cell(1, WHERE), _refuse, LONG_S)
+            return done.output.head.partition("/nodes/")[2].partition("-")[0]
+        finally:
+            await session.close()
+
+
+async def _refuse(fn: str, _: dict[str, Any]) -> Any:
+    raise AssertionError(fn)
+
+
+@contextlib.asynccontextmanager
+async def _rig(folder: Path, reach: Few, look_s: float) -> AsyncIterator[Rig]:
+    cluster = Cluster("few", reach, Confined(), look_s=look_s)
+    try:
+        await cluster.open()
+        yield Rig(cluster, folder)
+    finally:
+        await cluster.close()
+
+
+def test_a_node_that_refused_at_first_is_tried_again_and_used(tmp_path: Path) -> None:
+    reach = Few(["a", "b"], {"b": 2})
+
+    async def run() -> None:
+        async with asyncio.timeout(LONG_S), _rig(tmp_path, reach, look_s=0.02) as rig:
+            kept = await rig.start()  # so that `a` has more to do
+            while await rig.node() != "b":
+                pass
+            await kept.close()
+
+    asyncio.run(run())
+    assert reach.tried.count("b") == 3
+    assert reach.tried.count("a") == 1
+
+
+def test_a_node_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    reach = Few(["a", "b"], {"b": 2})
+
+    async def run() -> list[str]:
+        async with _rig(tmp_path, reach, look_s=3600) as rig:
+            return [await rig.node() for _ in range(5)]
+
+    assert asyncio.run(run()) == ["a"] * 5
+    assert sorted(reach.tried) == ["a", "b"]
+
+
+def test_where_every_node_refuses_the_run_is_told_why_at_once(tmp_path: Path) -> None:
+    reach = Few(["a", "b"], {"a": 9, "b": 9})
+
+    async def run() -> None:
+        async with _rig(tmp_path, reach, look_s=3600):
+            pass
+
+    with pytest.raises(
+        EnvironmentUnavailable, match=r"^no node of `few` can have workers: node a: not now; node b: not now$"
+    ):
+        asyncio.run(run())
+
+
+def test_the_only_node_gets_a_new_host_when_its_host_was_killed(tmp_path: Path) -> None:
+    reach = Few(["a"])
+
+    async def run() -> str:
+        async with _rig(tmp_path, reach, look_s=0.02) as rig:
+            worker = await rig.start()
+            await reach.hosts["a"].kill()
+            with pytest.raises(WorkerLost) as lost:
+                await worker.cell(Cell(1, WHERE), _refuse, LONG_S)
+            assert lost.value.killed
+            return await rig.node()
+
+    assert (asyncio.run(run()), reach.tried) == ("a", ["a", "a"])
