@@ -316,6 +316,7 @@ class _Leash(Generic[S]):
 
     pid = 0
     patience_s = 10.0
+    why = ""
 
     def __init__(self, box: _Box[S], ended: asyncio.Task[int]) -> None:
         self._box = box

@@ -387,6 +387,7 @@ class _Far:
     patience_s = 5.0
 
     def __init__(self, node: Node, number: int) -> None:
+        self.why = ""
         self._node, self._number = node, number
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pump: asyncio.Task[None] | None = None
@@ -407,6 +408,7 @@ class _Far:
         elif kind == "eof":
             self._writer.close()
         elif not self._code.done():
+            self.why = "" if kind == "end" else what
             self._code.set_result(what if kind == "end" else -9 if kind == "beyond" else 70)
             self._writer.close()
             self._node.gone(self._number)

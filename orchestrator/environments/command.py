@@ -95,6 +95,7 @@ class Child:
     """A child process that leads its own process group."""
 
     patience_s = 0.5
+    why = ""
 
     def __init__(self, started: subprocess.Popen[bytes]) -> None:
         self._started = started
@@ -142,6 +143,7 @@ class Wrapped:
     """
 
     patience_s = 5.0
+    why = ""
 
     def __init__(self, child: Child, made: Sequence[Path] = ()) -> None:
         self.pid = child.pid

@@ -223,6 +223,7 @@ class Forked:
     """The leash of a worker that the zygote forked."""
 
     patience_s = 0.5
+    why = ""
 
     def __init__(self, worker: _Worker, made: list[Path]) -> None:
         self.pid = 0  # known once it says hello

@@ -100,6 +100,7 @@ class Leash(Protocol):
 
     pid: int  # by which this machine knows it; 0 where only the worker can tell, -1 where another machine keeps it in bounds
     patience_s: float  # how long after the end of its stream it may take to end
+    why: str  # what it was killed for over there, as `the worker ...`; empty where its exit code says it all
 
     def kill(self) -> None:
         """Kill it and its process group at once. Safe to call when it has ended."""
@@ -360,7 +361,9 @@ class Session:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._leash.patience_s):
                     code = await self._leash.wait()
-                    self._lost, self._was_killed = _described_end(code), code == -signal.SIGKILL
+                    why = self._leash.why
+                    self._lost = why or _described_end(code)
+                    self._was_killed = code == -signal.SIGKILL and not why
             self._lost = self._lost or "the worker closed its stream, and was killed"
         self._leash.kill()
         self._writer.transport.abort()
@@ -600,7 +603,9 @@ async def open_session(
         await session.close()
         if isinstance(error, EOFError | ConnectionError | BadFrame | TimeoutError):
             why = (
-                "it took too long" if isinstance(error, TimeoutError) else _described_end(await leash.wait())
+                "it took too long"
+                if isinstance(error, TimeoutError)
+                else leash.why or _described_end(await leash.wait())
             )
             raise EnvironmentUnavailable(
                 f"a worker could not be started: {why}{said_at_start(spec)}"

@@ -17,7 +17,7 @@ from orchestrator.environments.cluster import Cluster
 from orchestrator.environments.cluster_host import Host
 from orchestrator.environments.confined import Confined
 from orchestrator.errors import EnvironmentUnavailable, WorkerLost
-from orchestrator.values import Cell, WorkerSpec
+from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,6 +31,24 @@ pytestmark = pytest.mark.skipif(
 
 WHERE = "import os\nos.getcwd()"
 LONG_S = 60.0
+
+WRITES = """
+import os, time
+for n in range(4):
+    with open(os.environ["HOME"] + f"/{n}", "wb") as file:
+        file.write(b"x" * 3_000_000)
+time.sleep(60)
+"""
+STARTS = """
+import subprocess
+for _ in [subprocess.Popen(["sleep", "60"]) for _ in range(12)]: _.wait()
+"""
+SHARES = """
+import mmap, time
+held = mmap.mmap(-1, 200 << 20)
+for at in range(0, 200 << 20, 4096): held[at] = 1
+time.sleep(60)
+"""
 
 
 class HostHere:
@@ -185,3 +203,43 @@ def test_the_only_node_gets_a_new_host_when_its_host_was_killed(tmp_path: Path) 
             return await rig.node()
 
     assert (asyncio.run(run()), reach.tried) == ("a", ["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("source", "limits", "reason"),
+    [
+        (WRITES, WorkerLimits(written_bytes=5_000_000), "the worker wrote 12,"),
+        pytest.param(
+            STARTS, WorkerLimits(n_processes=4), "the worker had started ",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="the kernel counts them of all but root"),
+        ),
+        (SHARES, WorkerLimits(memory_bytes=100 << 20), "the worker and its processes held "),
+    ],
+    ids=["files", "processes", "memory"],
+)  # fmt: skip
+def test_a_worker_beyond_its_bounds_is_killed_and_its_author_told_why(
+    tmp_path: Path, source: str, limits: WorkerLimits, reason: str
+) -> None:
+    async def run() -> WorkerLost:
+        async with _rig(tmp_path, Few(["a"]), look_s=3600) as rig:
+            worker = await rig.start(limits=limits, grants=Grants(processes=True))
+            with pytest.raises(WorkerLost) as lost:
+                await worker.cell(Cell(1, source), _refuse, LONG_S)
+            return lost.value
+
+    lost = asyncio.run(run())
+    assert lost.reason.startswith(reason)
+    assert lost.reason.endswith(" are allowed, and was killed")
+    assert not lost.killed  # so it is not tried again
+
+
+def test_a_worker_that_cannot_be_started_there_says_why(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with _rig(tmp_path, Few(["a"]), look_s=3600) as rig:
+            (workers,) = (tmp_path / "home").glob(".cache/orchestrate/nodes/*/workers")
+            workers.rmdir()
+            workers.touch()
+            await rig.start()
+
+    with pytest.raises(EnvironmentUnavailable, match=r"could not be started: .*NotADirectoryError"):
+        asyncio.run(run())

@@ -119,6 +119,7 @@ class _Leash:
 
     pid: int = 1
     patience_s: float = 1.0
+    why: str = ""
 
     def kill(self) -> None:
         """Nothing runs."""
