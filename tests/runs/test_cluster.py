@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cluster_runs import CODE, MANIFEST, NAPS, skill
+from tests.cluster_runs import calls as _calls
+from tests.cluster_runs import ended as _finished
+from tests.cluster_runs import run as _run
+from tests.cluster_runs import until as _until
+from tests.cluster_runs import workers as _workers
+from tests.cluster_runs import workflow as _workflow
 from tests.ray_nodes import Nodes, ray_nodes, why_not
 
 if TYPE_CHECKING:
@@ -25,29 +32,6 @@ pytestmark = [
     pytest.mark.skipif(bool(why := why_not()), reason=why),
 ]
 
-MANIFEST = """
-schema: orchestrate.skill/1
-functions:
-  nap:
-    description: Sleep, and say where.
-    entry: {python: "skill.py:nap"}
-    input: {type: object, properties: {n: {type: integer}, s: {type: number, default: 0.02}}}
-    effects: none
-    idempotent: true
-  post:
-    description: Change the world, slowly.
-    entry: {python: "skill.py:nap"}
-    input: {type: object, properties: {n: {type: integer}, s: {type: number}}}
-    effects: write
-default: nap
-"""
-CODE = """
-import os, time
-def nap(n=0, s=0.02):
-    open(os.environ["HOME"] + f"/begun-{s}", "w").close()
-    time.sleep(s)
-    return [n, "at " + os.getcwd()]
-"""
 SERVER = """
 import json, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,7 +56,6 @@ print(server.server_port, flush=True)
 server.serve_forever()
 """
 KEY = "sk-0123456789-of-a-test"
-NAPS = 'FINAL(skills.nap.map([{{"n": i, "s": {s}}} for i in range({n})]))'
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +75,7 @@ def both(nodes: Nodes) -> Iterator[Nodes]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    skill = tmp_path / "skills" / "nap"
-    skill.mkdir(parents=True)
-    (skill / "SKILL.md").write_text("---\nname: nap\ndescription: Naps. Use when testing.\n---\nNap.\n")
-    (skill / "manifest.yaml").write_text(MANIFEST)
-    (skill / "skill.py").write_text(CODE)
+    skill(tmp_path, "nap", MANIFEST, CODE)
     return tmp_path
 
 
@@ -273,67 +252,3 @@ def _model_server(
 def _configure(place: Path, url: str, models: str = "nodes") -> None:
     model = f'model = "openai/m"\napi_base = "{url}"\nkey_env = "MODEL_KEY"\nusd_in = 0\nusd_out = 0\n'
     (place / "orchestrate.toml").write_text(f'[models.default]\n{model}[executor]\nmodels = "{models}"\n')
-
-
-def _workflow(place: Path, cell: str, more: str = "") -> Path:
-    path = place / "w.md"
-    path.write_text(f"---\nname: w\nskills: [nap]\n{more}---\n# W\n```repl\n{cell}\n```\n")
-    return path
-
-
-def _run(nodes: Nodes, workflow: Path, executor: str, *words: str, **more: str) -> subprocess.Popen[str]:
-    argv = [
-        sys.executable,
-        "-m",
-        "orchestrator",
-        str(workflow),
-        "--yes",
-        "--json",
-        "--executor",
-        executor,
-        *words,
-    ]
-    return subprocess.Popen(
-        nodes.inside(argv),
-        env={**nodes.variables, **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _finished(running: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = running.communicate(timeout=120)
-    assert running.returncode == 0, err
-    done: dict[str, Any] = json.loads(out)
-    return done
-
-
-def _calls(place: Path, run: str = "*") -> Counter[str]:
-    """How the skill calls on record ended."""
-    lines = [
-        line for path in place.glob("memory/usage.jsonl") for line in path.read_text().splitlines() if line
-    ]
-    records = [json.loads(line) for line in lines]
-    return Counter(one["outcome"] for one in records if one.get("skill") and run in ("*", one["run"]))
-
-
-def _workers(nodes: Nodes, *which: int) -> list[int]:
-    """Zygotes and workers of runs on these nodes; on all of them where none is named."""
-    found = []
-    for node in which or range(len(nodes.namespaces)):
-        for pid in nodes.pids(node):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    if b"zygote.py" in file.read():
-                        found.append(pid)
-            except OSError:
-                continue
-    return found
-
-
-def _until(holds: Callable[[], bool], within_s: float) -> None:
-    ends_at = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < ends_at, "it did not come to that in time"
-        time.sleep(0.05)
