@@ -82,6 +82,25 @@ class Nodes:
                 os.kill(pid, signal.SIGKILL)
         self.processes.pop(node).wait()
 
+    def cut(self, node: int) -> None:
+        """Cut all cables of a node: what is sent is lost, and nobody is told."""
+        self._cables(node, "down")
+
+    def mend(self, node: int) -> None:
+        """Undo `cut`."""
+        self._cables(node, "up")
+        ends = [(node, other) for other in range(len(self.namespaces)) if other != node]
+        host = self.address.rpartition(".")[0]
+        for here, there in (*ends, *((there, here) for here, there in ends)):  # routes went with the cable
+            words = ["route", "replace", f"{host}.{10 + there}/32", "dev", f"to{there}"]
+            subprocess.run(["ip", "-n", self.namespaces[here], *words], check=True)
+
+    def _cables(self, node: int, state: str) -> None:
+        for other in range(len(self.namespaces)):
+            if other != node:
+                words = ["link", "set", f"to{node}", state]
+                subprocess.run(["ip", "-n", self.namespaces[other], *words], check=True)
+
     def pids(self, node: int) -> list[int]:
         """All processes on a node."""
         told = subprocess.run(

@@ -36,8 +36,17 @@ if TYPE_CHECKING:
     from orchestrator.environments.environment import Environment
     from orchestrator.values import WorkerSpec
 
-KILL_S = 1.5
+BEAT_S = 3.0
+"""How often a host is asked whether it is there, and with that told that the owner is."""
+
+QUIET_S = 15.0
+"""How long it may take to say so; then its node is lost. Ray takes a minute and more to notice a cable that was cut."""
+
+KILL_S = 10.0
 """How long a node may take to say that a worker is gone; one that does not is lost, and its host killed by the cluster."""
+
+LATE_S, DOUBT_S = 3.0, 0.2
+"""A node that is so late with a beat gets no more than that instead: who ends a run does not wait for a cut cable."""
 
 LOOK_S = 5.0
 """How often it is looked for nodes that have joined, or can be tried again."""
@@ -120,7 +129,6 @@ class Cluster:
 
         Raises ConnectionError when that is lost meanwhile, EnvironmentUnavailable when there is no node.
         """
-        await self._look()
         node = min(await self._living(), key=lambda one: one.n_asked_share)
         return await node.ask(what)
 
@@ -226,7 +234,10 @@ class Node:
         self._has_words = asyncio.Event()
         self._texts = Carrier(self._carry)
         self._sent: dict[str, asyncio.Task[None]] = {}
-        self._tasks = [asyncio.create_task(self._telling()), asyncio.create_task(self._hearing())]
+        self._beat_at: float | None = None  # when it was asked for the beat that it has not answered
+        self._tasks = [
+            asyncio.create_task(one) for one in (self._telling(), self._hearing(), self._beating())
+        ]
 
     @property
     def load(self) -> float:
@@ -252,6 +263,12 @@ class Node:
             raise
         finally:
             del self._asked[number]
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may take to do as it is told."""
+        now = asyncio.get_running_loop().time()
+        return DOUBT_S if self._beat_at is not None and now - self._beat_at > LATE_S else KILL_S
 
     async def start(self, spec: WorkerSpec, archives: _Archives, *, shared: bool) -> Session:
         """A new worker. Raises EnvironmentUnavailable."""
@@ -288,7 +305,7 @@ class Node:
         """End the host with all its workers."""
         if not self.is_lost:
             with contextlib.suppress(ConnectionError, TimeoutError):
-                async with asyncio.timeout(KILL_S):
+                async with asyncio.timeout(self.patience_s):
                     await self._host.call("close")
         self._lose()
         for task in self._tasks:
@@ -365,6 +382,17 @@ class Node:
         else:
             answer.set_exception(ConnectionError(what))
 
+    async def _beating(self) -> None:
+        try:
+            while True:
+                self._beat_at = asyncio.get_running_loop().time()
+                async with asyncio.timeout(QUIET_S):
+                    await self._host.call("beat")
+                self._beat_at = None
+                await asyncio.sleep(BEAT_S)
+        except (ConnectionError, TimeoutError):
+            self._lose()
+
     def _lose(self) -> None:
         if self.is_lost:
             return
@@ -421,7 +449,7 @@ class _Far:
     async def wait(self) -> int:
         """Its exit code, once it is gone; -9 for one whose node was lost."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(KILL_S):
+            async with asyncio.timeout(self._node.patience_s):
                 return await asyncio.shield(self._code)
         self._node.give_up()
         return await self._code

@@ -8,7 +8,8 @@ Files lie in `~/.cache/orchestrate/nodes/NAME`: what was granted by the hash of 
 long texts by their hash. The folder goes with the host; one whose host was killed is removed by the next host there.
 
 It ends when the owner lets go of it, ends or is lost: the cluster then kills its process, with that the zygote sees its
-control socket end, and kills all workers.
+control socket end, and kills all workers. Behind a cable that was cut the cluster can't: there it ends itself once the owner
+has been silent for `ALONE_S`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
     Word = tuple[str, int, Any]
 
+ALONE_S = 30.0
+"""How long the owner may be silent, which asks for a beat every few seconds; then it is taken for gone, and all here ends."""
+
+CLOSE_S = 5.0
 POLL_S = 20.0
 """How long `hear` waits for something to say; the owner asks again at once."""
 
@@ -76,10 +81,19 @@ class Host:
     ended, waits in `_unheard` in order.
     """
 
-    def __init__(self, name: str, service: Callable[[], Service]) -> None:
+    def __init__(
+        self,
+        name: str,
+        service: Callable[[], Service],
+        alone_s: float = ALONE_S,
+        end: Callable[[int], object] = os._exit,
+    ) -> None:
         self._name = name
         self._service = service()
         self._answering: dict[int, asyncio.Task[None]] = {}
+        self._alone_s, self._end = alone_s, end
+        self._alarm: asyncio.TimerHandle | None = None
+        self._abandoning: asyncio.Task[None] | None = None
         self._root = Path.home() / ".cache" / "orchestrate" / "nodes" / name
         self._lock = -1
         self._workers: dict[int, _Worker] = {}
@@ -101,6 +115,7 @@ class Host:
             (self._root / name).mkdir(parents=True, exist_ok=True)
         Confined.warm()
         confine.hide_memory()  # keys of models may come to be in it
+        await self.beat()
         return {
             "version": __version__,
             "root": str(self._root.resolve()),
@@ -173,12 +188,14 @@ class Host:
         if is_last:
             path.with_suffix(".part").rename(path)
 
-    async def n_workers(self) -> int:
-        """How many live here."""
-        return len(self._workers)
+    async def beat(self) -> None:
+        """The owner is there, and hears that this host is."""
+        self._calm()
+        self._alarm = asyncio.get_running_loop().call_later(self._alone_s, self._abandon)
 
     async def close(self) -> None:
         """Kill all workers, and remove the folder."""
+        self._calm()
         for number in list(self._workers):
             self._kill(number)
         for answering in self._answering.values():
@@ -194,6 +211,19 @@ class Host:
             self._say("fault", number, f"{type(error).__name__}: {error}")
         finally:
             del self._answering[number]
+
+    def _calm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _abandon(self) -> None:
+        self._abandoning = asyncio.create_task(self._abandoned())
+
+    async def _abandoned(self) -> None:
+        try:
+            await asyncio.wait_for(self.close(), CLOSE_S)
+        finally:
+            self._end(0)
 
     def _kill(self, number: int) -> None:
         if number in self._workers:

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.environments import confine
 from orchestrator.environments.cluster import Cluster
-from orchestrator.environments.cluster_host import Host
+from orchestrator.environments.cluster_host import Host, Start
 from orchestrator.environments.confined import Confined
 from orchestrator.errors import EnvironmentUnavailable, WorkerLost
 from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
@@ -49,6 +49,17 @@ held = mmap.mmap(-1, 200 << 20)
 for at in range(0, 200 << 20, 4096): held[at] = 1
 time.sleep(60)
 """
+
+
+class _Nothing:
+    """A service that is asked nothing."""
+
+    async def answer(self, what: Any) -> Any:
+        """Is not called."""
+        raise AssertionError(what)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 class HostHere:
@@ -97,7 +108,7 @@ class Few:
         if self.refusals.get(node, 0):
             self.refusals[node] -= 1
             raise ConnectionError("not now")
-        self.hosts[node] = HostHere(Host(f"{node}-{next(self.numbers)}"))
+        self.hosts[node] = HostHere(Host(f"{node}-{next(self.numbers)}", _Nothing))
         return self.hosts[node]
 
     async def close(self) -> None:
@@ -243,3 +254,19 @@ def test_a_worker_that_cannot_be_started_there_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(EnvironmentUnavailable, match=r"could not be started: .*NotADirectoryError"):
         asyncio.run(run())
+
+
+def test_a_host_whose_owner_is_silent_ends_with_all_its_workers(tmp_path: Path) -> None:
+    """As behind a cable that was cut, where nobody can tell it that the owner is gone."""
+
+    async def run() -> int:
+        ended = asyncio.get_running_loop().create_future()
+        host = Host("alone", _Nothing, alone_s=0.2, end=ended.set_result)
+        await host.hello()
+        await host.tell([("start", 1, Start((), str(tmp_path), WorkerLimits()))])
+        async with asyncio.timeout(LONG_S):
+            code: int = await ended
+        return code
+
+    assert asyncio.run(run()) == 0
+    assert not list((tmp_path / "home").glob(".cache/orchestrate/nodes/alone*"))
