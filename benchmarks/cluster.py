@@ -1,10 +1,12 @@
 """What a run over Ray nodes costs beside one on this machine alone. Prints one table.
 
-    python benchmarks/cluster.py [trees] [calls] [processors] [death] [context]
+    python benchmarks/cluster.py [plain] [start] [trees] [calls] [processors] [death] [context]
 
 Nodes are network namespaces of this machine, with token authentication (`tests/ray_nodes.py`): distances between machines cost nothing
 here, and all nodes share its processors. Runs are real ones of the command line; times are taken in their cells, so that
 the start of a run and of its hosts does not count but where it is named. Needs root and the extra `ray`.
+`plain` puts the trees beside the same ones in Ray itself (`plain_ray.py`), with what memory each takes; `start` tells how long
+a run takes from its command to its first call.
 
 Aims: a tree of 1,000 leaves of 20 ms at depth 3 in 1.5 s, warm; a skill call in 5 ms; 60 calls that compute for 1 s on two
 nodes of one processor each in near half the time of one; a node that is killed costs no call; 1 GB of context is copied once
@@ -22,14 +24,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from beside import Watch, held, plain
 from report import report
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.ray_nodes import Nodes, ray_nodes, why_not  # found by the line above
 
-PARTS = ("trees", "calls", "processors", "death", "context")
+PARTS = ("plain", "start", "trees", "calls", "processors", "death", "context")
 N_ROUNDS = 7
+N_SLOW_ROUNDS = 3
 GIGABYTE = 1_000_000_000
 
 MANIFEST = """
@@ -58,15 +62,20 @@ def peek(text, at):
     return [text[at : at + 10], "at " + os.getcwd()]
 """
 
-TREES = f"""
+TREES = """
 import time
 took = []
-for _ in range({N_ROUNDS + 1}):
+for _ in range(N_TREES):
     began = time.monotonic()
-    parts = skills.bench.tree.map([{{"depth": 2, "path": str(i)}} for i in range(10)])
+    parts = skills.bench.tree.map([{"depth": 2, "path": str(i)} for i in range(10)])
     assert sum(map(sum, parts)) == 1000
     took.append(time.monotonic() - began)
 FINAL(took)
+"""
+START = """
+import time
+skills.bench.nap(n=0)
+FINAL(time.monotonic())
 """
 CALLS = """
 import time
@@ -111,6 +120,9 @@ def main() -> None:
     rows: list[list[Any]] = []
     with tempfile.TemporaryDirectory(prefix="orchestrate-") as folder:
         place = _workspace(Path(folder))
+        if {"plain", "start"} & set(parts):
+            with ray_nodes(2) as nodes:
+                rows += _beside(nodes, place, parts)
         for n_nodes in (2, 3):
             if {"trees", "calls", "death", "context"} & set(parts):
                 with ray_nodes(n_nodes) as nodes:
@@ -137,7 +149,7 @@ def _over(nodes: Nodes, n_nodes: int, place: Path, parts: Any) -> list[list[Any]
     }
     for name, executor in executors.items():
         if "trees" in parts:
-            cold, *warm = _answer(nodes, place, TREES, executor=executor)
+            cold, *warm = _answer(nodes, place, _trees(N_ROUNDS + 1), executor=executor)
             rows.append([f"tree of 1,000 leaves, {name}", _spread(warm, "s", 1), f"first {cold:.2f} s"])
         if "calls" in parts and n_nodes == 2:
             rows.append(
@@ -153,6 +165,48 @@ def _over(nodes: Nodes, n_nodes: int, place: Path, parts: Any) -> list[list[Any]
         rows.append(_death(nodes, n_nodes, place))
     print(*rows, sep="\n", file=sys.stderr)
     return rows
+
+
+def _beside(nodes: Nodes, place: Path, parts: Any) -> list[list[Any]]:
+    """Ray's own ways last: processes that it made for them stay a while."""
+    executors = {"this machine": "local", "2 nodes": f"ray:{nodes.address}"}
+    rows: list[list[Any]] = [["2 nodes that do nothing", "", str(held(nodes))]]
+    if "start" in parts:
+        rows += [
+            [f"start to first call, {name}", *_starts(nodes, place, one)] for name, one in executors.items()
+        ]
+    if "plain" in parts:
+        for name, executor in executors.items():
+            _, *warm = _answer(nodes, place, _trees(N_ROUNDS + 1), executor=executor)
+            with Watch(nodes) as watch:
+                _answer(nodes, place, _trees(2), executor=executor)
+            rows.append([f"tree of 1,000 leaves, {name}", _spread(warm, "s", 1), f"{watch.most} more"])
+        for form, name, n in (
+            ("actors", "actors that sleep", N_ROUNDS),
+            ("tasks", "blocking tasks", N_SLOW_ROUNDS),
+        ):
+            with Watch(nodes) as watch:
+                plain(nodes, form, 2)
+            cold, *warm = [*plain(nodes, form, n + 1), float("inf")][: n + 1]
+            took = _spread(warm, "s", 1) if max(warm) < float("inf") else "over 120 s, ended"
+            rows.append([f"the same in plain Ray, {name}", took, f"{watch.most} more, first {cold:.2f} s"])
+    print(*rows, sep="\n", file=sys.stderr)
+    return rows
+
+
+def _starts(nodes: Nodes, place: Path, executor: str) -> list[str]:
+    first, whole = [], []
+    _answer(nodes, place, START, executor=executor)
+    for _ in range(N_ROUNDS):
+        began = time.monotonic()
+        first.append(_answer(nodes, place, START, executor=executor) - began)
+        whole.append(time.monotonic() - began)
+    return [_spread(first, "s", 1), f"whole run {_spread(whole, 's', 1)}"]
+
+
+def _trees(n: int) -> str:
+    """A cell that answers what each of so many trees took."""
+    return TREES.replace("N_TREES", str(n))
 
 
 def _death(nodes: Nodes, n_nodes: int, place: Path) -> list[Any]:
