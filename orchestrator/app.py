@@ -368,6 +368,7 @@ def _planned(request: RunRequest, workflow: Workflow, workspace: Workspace, run:
             *_left_out(workflow, trust.barred),
             *reach.warnings,
             *([_said("environment", environment.said)] if environment.said else ()),
+            *(_unbound(workspace) if executor.shared else ()),
             *(unheard_of(models, reach) if strategies[0] != "written" else ()),
         ),
     )
@@ -386,6 +387,14 @@ def _environment(asked: str | None, reach: Backends) -> Chosen:
 
 def _said(where: Path | str, message: str, hint: str = "") -> Problem:
     return Problem(str(where), 0, message, hint, "warning")
+
+
+def _unbound(workspace: Workspace) -> Iterator[Problem]:
+    """Where several machines share the workspace, and its locks do not keep them apart."""
+    from orchestrator.memory.mounts import ONE_OWNER, locks_at
+
+    if (locks := locks_at(workspace.root)) and locks.state != "bind":
+        yield _said(workspace.root, f"the shared workspace is {locks}", ONE_OWNER)
 
 
 def _unmatched(workflow: Workflow, inputs: Mapping[str, Any], workspace: Workspace) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from orchestrator.environments.default import STRONGER
 from orchestrator.environments.trial import tried
 from orchestrator.errors import DocumentError, OrchestratorError
 from orchestrator.interfaces.terminal import as_json, clean, plural, show
+from orchestrator.memory.mounts import ONE_OWNER, locks_at
 from orchestrator.workspace import existing_workspace
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
     workspace = existing_workspace(args.workspace)
     findings = [
-        _python(), *_environments(workspace, args.environment), _executor(), _workspace(workspace), _catalog(workspace), *_models(workspace), *_programs()
+        _python(), *_environments(workspace, args.environment), _executor(), _workspace(workspace), *_locks(workspace), _catalog(workspace), *_models(workspace), *_programs()
     ]  # fmt: skip
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))
@@ -155,6 +156,13 @@ def _workspace(workspace: Workspace) -> Finding:
             "runs keep records; free some space",
         )
     return Finding("ok", "workspace", f"`{workspace.root}`, writable")
+
+
+def _locks(workspace: Workspace) -> Iterator[Finding]:
+    """What the workspace's locks are worth between machines, where others may have its file system too."""
+    if locks := locks_at(workspace.root):
+        hint = "" if locks.state == "bind" else ONE_OWNER
+        yield Finding("warn" if hint else "ok", "locks of the workspace", str(locks), hint)
 
 
 def _catalog(workspace: Workspace) -> Finding:
