@@ -79,7 +79,7 @@ def plain(nodes: Nodes, form: str, n_rounds: int) -> list[float]:
     else:
         if running.returncode:
             sys.exit(f"the plain form `{form}` ended with code {running.returncode}")
-    return [float(line) for line in out.split() if line != "ended"]
+    return [float(line.split()[1]) for line in out.splitlines() if line.startswith("took ")]
 
 
 def _n_bytes(pid: int) -> int:

@@ -1,11 +1,12 @@
 """A tree of 1,000 leaves of 20 ms at depth 3 in Ray itself: no journal, no budget, no worker that is held back.
 
-    python benchmarks/plain_ray.py tasks|actors HOST:PORT ROUNDS
+    python benchmarks/plain_ray.py tasks|light|actors HOST:PORT ROUNDS
 
-`cluster.py plain` starts it on a node. `tasks` are nested tasks that wait for theirs with `ray.get`, as the beginner writes
-them; each that waits keeps a process. `actors` are one asynchronous actor a node, whose methods only sleep: the floor of
-what Ray can do. One line a tree on stdout, in seconds; the first is cold. A tree that takes over 120 s is not waited for: its
-line is `ended`, and it is the last.
+`cluster.py plain` starts it on a node. `tasks` are nested tasks that wait for theirs with `ray.get`, as a beginner writes
+them: Ray gives each a processor, and a process, which it keeps while it waits. `light` are the same with a share of a processor
+each, so that on two nodes of two as many sleep at once as in our runs, 64. `actors` are one asynchronous actor a node, whose
+methods only sleep: the floor of what Ray can do. Prints `took SECONDS` for each tree, among what Ray prints; the first is cold.
+A tree that takes over 120 s is not waited for, and is the last.
 """
 
 from __future__ import annotations
@@ -36,27 +37,30 @@ def main() -> None:
 
     form, address, n_rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    grow = {"tasks": _tasks, "actors": _actors}[form](ray)
+    grow = FORMS[form](ray)
     for _ in range(n_rounds):
         began = time.monotonic()
         try:
             n_leaves = sum(ray.get(grow(), timeout=MOST_S))
         except ray.exceptions.GetTimeoutError:
-            print("ended")
             break
         if n_leaves != N_CHILDREN**DEPTH:
             sys.exit(f"{n_leaves} leaves")
-        print(time.monotonic() - began, flush=True)
+        print("took", time.monotonic() - began, flush=True)
     ray.shutdown()
 
 
-def _tasks(ray: Any) -> Callable[[], list[Any]]:
-    @ray.remote
+def _light(ray: Any) -> Callable[[], list[Any]]:
+    return _tasks(ray, n_processors=1 / 16)
+
+
+def _tasks(ray: Any, n_processors: float = 1) -> Callable[[], list[Any]]:
+    @ray.remote(num_cpus=n_processors)
     def leaf() -> int:
         time.sleep(LEAF_S)
         return 1
 
-    @ray.remote
+    @ray.remote(num_cpus=n_processors)
     def branch(depth: int) -> int:
         return sum(
             ray.get([branch.remote(depth - 1) if depth > 1 else leaf.remote() for _ in range(N_CHILDREN)])
@@ -101,6 +105,8 @@ def _actors(ray: Any) -> Callable[[], list[Any]]:
     turns = itertools.cycle(actors)
     return lambda: [next(turns).branch.remote(DEPTH - 1) for _ in range(N_CHILDREN)]
 
+
+FORMS = {"tasks": _tasks, "light": _light, "actors": _actors}
 
 if __name__ == "__main__":
     main()
