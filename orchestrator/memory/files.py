@@ -5,8 +5,12 @@ What holds, and what does not:
 - A writer that is killed leaves at most its own unfinished line, which the next writer ends. One that finds the
   disk full takes its bytes back. A reader skips the one and never sees the other.
 - Who reads a file that `replace` writes sees the old bytes or the new ones, whole.
-- The locks are advisory and local (`flock`): they bind this package's processes, go with a process however it
-  ends, and are not relied on over network file systems.
+- The locks are advisory (`flock`): they bind this package's processes, and go with a process however it ends. Between
+  machines they bind where the file system carries them, which `mounts.py` tells.
+- NFS has no append: its client looks for the end itself (Linux NFS FAQ, A9). The lock makes that safe. A Linux client writes
+  what it holds before it lets go of a lock, drops what it had kept when it gets one, and asks for the length before a write at the end
+  (nfs(5), "Data and metadata coherence"; `do_unlk`, `do_setlk` and `nfs_file_write` in fs/nfs/file.c). So `append` takes the lock before it looks.
+- Who reads over NFS without a lock sees what was written by the time that it opened the file.
 """
 
 from __future__ import annotations
