@@ -32,7 +32,7 @@ from report import report
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-N_ROUNDS = 5
+N_ROUNDS = 3
 N_LINES, N_COUNTS, N_WRITERS = 300, 60, 4
 START_S, ROUND_S = 10, 120
 
