@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from orchestrator.runs.plan import Plan
     from orchestrator.workspace import Workspace
 
+FORKS = "confined"
 IDLE_WORKERS = 4
-"""So many are kept for each call that may work at the same time: skills that wait for their own calls hold no place, so
-more workers live than calls work, and the next fan-out wants all of them. One costs 4 MB, and starting it 5 ms of a processor.
+"""So many are kept for each call that may work at the same time, in the environment `FORKS`: skills that wait for their own
+calls hold no place, so more workers live than calls work, and the next fan-out wants all of them. One costs 4 MB there, and
+starting it 5 ms of a processor. In others, of which one may be a container or cost money, it is one.
 """
 
 
@@ -70,7 +72,7 @@ async def open_parts(
         journal = stack.enter_context(_journal(plan, listen))
         scratch = stack.enter_context(_scratch(plan))
         cwd = cwd or plan.workspace.root
-        n_idle = IDLE_WORKERS * plan.limits.concurrency
+        n_idle = plan.limits.concurrency * (IDLE_WORKERS if plan.environment == FORKS else 1)
         workers = SkillWorkers(environment, plan.workspace, scratch, cwd, n_idle)
         stack.push_async_callback(workers.close)
         usage = UsageStore(plan.workspace)
