@@ -5,12 +5,13 @@ for each file, so that a change of it can be read:
 
     {"version": 1, "skills": {NAME: {
         "path": "skills/word-count", "source": "workspace", "first_seen": iso,
-        "trusted": {"by": user, "at": iso, "how": "person" | "yes" | "program"},
+        "trusted": {"by": user, "at": iso, "how": "person" | "yes" | "program" | "revoked"},
         "files": {path: sha256}, "permissions": {"network": [], "read": [], "write": [], "env": [], "bins": []},
         "effects": {function: "none" | "read" | "write"}, "uses": [NAME], "provenance": {...}}}}
 
 A skill is trusted while its folder holds exactly these files, wherever the folder lies now. So a nearer skill that takes
-the name of a trusted one is a changed one. Skills of the package come with it: whoever can write them can write this.
+the name of a trusted one is a changed one. Of one that was revoked no file is trusted, and its entry stays, so that only somebody
+who names it brings it back. Skills of the package come with it: whoever can write them can write this.
 
 Covered: every file that a skill's version covers. Not covered: programs and packages that a skill calls, and what it
 downloads; what it does with what it is allowed.
@@ -19,7 +20,7 @@ downloads; what it does with what it is allowed.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,6 +42,8 @@ EFFECTS = ("none", "read", "write")
 How = Literal["person", "yes", "program"]
 """Who said so: somebody who was asked or named the skill, `--yes`, or a program that called `run()`."""
 
+REVOKED = "revoked"
+
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
@@ -57,6 +60,15 @@ class Trusted:
     effects: Mapping[str, str] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether somebody took the trust back."""
+        return self.how == REVOKED
+
+    def revoked(self) -> Trusted:
+        """The same without the trust."""
+        return replace(self, files={}, how=REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Distrust:
-    """A skill that may not be called yet: new to the workspace, or not what was trusted. `wider`: what it now asks for."""
+    """A skill that may not be called yet: new to the workspace, revoked, or not what was trusted. `wider`: what it now asks for."""
 
     skill: Skill
     was: Trusted | None = None
@@ -86,6 +98,8 @@ class Distrust:
         name, was = self.skill.name, self.was
         if was is None:
             return f"`{name}` ({self.skill.folder}) is not trusted yet"
+        if was.is_revoked:
+            return f"`{name}` ({self.skill.folder}) is not trusted any more: somebody took that back"
         files = ", ".join(f"{one.path} {one.word}" for one in self.changes[:5])
         more = f" and {len(self.changes) - 5} more" if len(self.changes) > 5 else ""
         said = f"`{name}` has changed since {was.by or 'somebody'} trusted it on {was.at[:10]}: {files}{more}"
@@ -138,8 +152,8 @@ def judged(skill: Skill, entry: Trusted | None) -> Distrust | None:
     """Why a skill may not be called; None where it may. Reads its files."""
     if is_bundled(skill):
         return None
-    if entry is None:
-        return Distrust(skill)
+    if entry is None or entry.is_revoked:
+        return Distrust(skill, entry)
     now = file_digests(skill.folder)
     changes = tuple(
         Change(path, entry.files.get(path, ""), now.get(path, ""))
@@ -149,12 +163,16 @@ def judged(skill: Skill, entry: Trusted | None) -> Distrust | None:
     return Distrust(skill, entry, changes, tuple(_wider(skill, entry))) if changes else None
 
 
-def standing(skill: Skill, lock: Mapping[str, Trusted]) -> Literal["package", "trusted", "changed", "new"]:
+def standing(
+    skill: Skill, lock: Mapping[str, Trusted]
+) -> Literal["package", "trusted", "changed", "revoked", "new"]:
     """What a list of skills says of its trust."""
     if is_bundled(skill):
         return "package"
     found = judged(skill, lock.get(skill.name))
-    return "trusted" if found is None else "new" if found.was is None else "changed"
+    if found is None:
+        return "trusted"
+    return "new" if found.was is None else "revoked" if found.was.is_revoked else "changed"
 
 
 def named(workflow_skills: Iterable[Skill], known: Mapping[str, Skill]) -> list[Skill]:

@@ -70,7 +70,7 @@ def trust_named(args: argparse.Namespace, catalog: Catalog, workspace: Workspace
 def asked_trust(planned: Plan) -> bool:
     """Whether the person at the terminal agreed to call skills that are not trusted yet, which are so from now on.
 
-    Asked about are those that stop the run, and of those that it does without, the workspace's own.
+    Asked about are those that stop the run, and of those that it does without, the workspace's own that nobody has judged.
     """
     if not somebody_is_there() or within_a_run():
         return False
@@ -78,7 +78,9 @@ def asked_trust(planned: Plan) -> bool:
     barred = [
         Distrust(skill)
         for skill in (open_catalog(planned.workspace).skills if planned.barred else ())
-        if skill.name in planned.barred and skill.folder.is_relative_to(own)
+        if skill.name in planned.barred
+        and skill.name not in planned.lock
+        and skill.folder.is_relative_to(own)
     ]
     agreed: list[Skill] = []
     for found, _ in _shown([*planned.distrusted, *barred], planned.workspace):

@@ -1,6 +1,6 @@
 """What each proposal does to files: as few bytes as can be, by what is there already.
 
-deny      the skill's entry goes from `skills.lock`, as `orchestrate skills trust --revoke` does it
+deny      the skill's entry in `skills.lock` is revoked, as `orchestrate skills trust --revoke` does it
 retire    its SKILL.md is named SKILL.md.retired, so that no host finds a skill in the folder
 describe  `description:` of its SKILL.md, and the file's hash in `skills.lock` where the skill was trusted
 prefer    the strategy stands first in the workflow's `strategies:`
@@ -139,11 +139,12 @@ def _workflow(proposal: Proposal, name: str, workspace: Workspace) -> Workflow:
 def _deny(change: Change) -> tuple[Edit, ...]:
     workspace, name = change.workspace, _skill_of(change).name
     entries = read_lock(workspace)
-    if entries.pop(name, None) is None:
+    if name not in entries or entries[name].is_revoked:
         raise UsageError(
             f"`{name}` is not trusted: there is no trust to take back",
             hint="leave it out of the workflows' `skills:`, or take its folder away",
         )
+    entries[name] = entries[name].revoked()
     return (_edit(workspace.lock, lock_text(entries).encode()),)
 
 

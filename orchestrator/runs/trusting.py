@@ -115,10 +115,11 @@ def trust(workspace: Workspace, skills: Iterable[Skill], how: How) -> list[Trust
 
 
 def distrust(workspace: Workspace, names: Iterable[str]) -> list[str]:
-    """Take skills off the lock; those of the names that were on it."""
+    """Take trust back; those of the names that had it. Their entries stay on the lock, as revoked."""
     with files.locked(workspace.memory / "trust.lock"):
         entries = read_lock(workspace)
-        gone = [name for name in dict.fromkeys(names) if entries.pop(name, None) is not None]
+        gone = [one for one in dict.fromkeys(names) if one in entries and not entries[one].is_revoked]
+        entries |= {name: entries[name].revoked() for name in gone}
         if gone:
             files.replace(workspace.lock, lock_text(entries).encode())
     return gone

@@ -54,7 +54,7 @@ def vouched(workflow: Workflow, catalog: Catalog, workspace: Workspace, by: Vouc
             continue
         if _vouches(by, found, workspace):
             trusts.append(skill)
-        elif skill in needed or found.was is not None:
+        elif skill in needed or not (found.was is None or found.was.is_revoked):
             distrusted.append(found)
         else:
             barred.append(skill.name)
@@ -74,6 +74,8 @@ def _vouches(by: Vouching, found: Distrust, workspace: Workspace) -> bool:
         return False
     if found.was is None:
         return True
+    if found.was.is_revoked:  # only who names the skill means that one
+        return False
     # What somebody has looked at stays as it was looked at until they, or `--yes`, say otherwise.
     return not found.wider and (by == "yes" or found.was.how == "program")
 

@@ -92,7 +92,7 @@ def test_a_skill_that_nothing_needs_goes_and_comes_back(
         "id": number, "subject": "skill:adder", "action": action, "files": files[action], "applied": True, "worse": {},
     }  # fmt: skip
     listed = {one["name"]: one["trust"] for one in json.loads(orchestrate("skills", "--json").stdout)}
-    assert listed.get("adder") == ("new" if action == "deny" else None)
+    assert listed.get("adder") == ("revoked" if action == "deny" else None)
     assert orchestrate("review", "rollback", number, "--yes").returncode == 0
     assert (state(workspace), records(workspace)) == (before, [])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator import app
-from orchestrator.catalog.trust import judged, lock_text, read_lock
+from orchestrator.catalog.trust import judged, lock_text, read_lock, standing
 from orchestrator.errors import Denied, DocumentError, UsageError
 from orchestrator.runs.trusting import diff, distrust, trust
 from orchestrator.workspace import Workspace
@@ -260,7 +260,27 @@ def test_a_denied_run_is_on_record(place):
 def test_trust_is_taken_back(place):
     trust(workspace(place), [skill(place)], "person")
     assert distrust(workspace(place), ["plus", "nobody"]) == ["plus"]
+    assert distrust(workspace(place), ["plus"]) == []
     assert asked(place).status == "denied"
+
+
+@pytest.mark.parametrize("vouching", ["yes", "program"])
+def test_trust_that_was_taken_back_comes_back_only_by_the_skills_name(place, vouching):
+    trust(workspace(place), [skill(place)], "person")
+    distrust(workspace(place), ["plus"])
+    denied = asked(place, vouching=vouching)
+    assert (denied.status, denied.exit_code) == ("denied", 5)
+    assert "is not trusted any more: somebody took that back" in denied.message
+    assert standing(skill(place), read_lock(workspace(place))) == "revoked"
+    trust(workspace(place), [skill(place)], "person")
+    assert asked(place).answer == 4
+
+
+def test_a_workflow_that_names_no_skill_does_without_one_whose_trust_was_taken_back(place):
+    trust(workspace(place), [skill(place)], "person")
+    distrust(workspace(place), ["plus"])
+    assert asked(place, "FINAL(1)", head="", vouching="yes").answer == 1
+    assert asked(place, head="", vouching="yes").status == "denied"
 
 
 def test_a_file_that_can_not_be_read_is_not_trusted(place):
