@@ -7,9 +7,12 @@ tells when its node is lost. It asks for no processors, since what works is not 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.environments.cluster_host import Host
@@ -23,7 +26,19 @@ if TYPE_CHECKING:
 
 EXTRA = "install it with: python -m pip install 'skill-orchestrator[ray]'   (from a clone: '.[ray]')"
 MOST_AT_ONCE = 1000
-NAMES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+NAMES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_NUM_REDIS_GET_RETRIES": "5",  # a second each, for a head that refuses us; it has 20
+}
+GREET_S = 5.0
+"""How long a head may take to greet; Ray itself would ask for minutes."""
+
+CLOSE_S = 10.0
+"""How long letting go of a cluster may take; behind a cut cable Ray would take two minutes."""
+
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""How HTTP/2 begins, which a head speaks: a preface and empty settings (RFC 9113, sections 3.4 and 6.5)."""
 
 
 def imported() -> ModuleType:
@@ -84,8 +99,21 @@ class RayReach:
         return RayHost(self._ray, await asyncio.to_thread(make))
 
     async def close(self) -> None:
-        """Disconnect; a cluster that was started for this run ends."""
-        await asyncio.to_thread(self._ray.shutdown)
+        """Disconnect; a cluster that was started for this run ends. One that does not answer is left without a word."""
+        loop, is_closed = asyncio.get_running_loop(), asyncio.Event()
+
+        def shut() -> None:
+            self._ray.shutdown()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(is_closed.set)
+
+        # Not a thread of the loop's, whose end this process would wait for.
+        threading.Thread(target=shut, daemon=True).start()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await is_closed.wait()
+        except TimeoutError:
+            atexit.unregister(self._ray.shutdown)
 
 
 class RayHost:
@@ -114,6 +142,11 @@ def connected(address: str, run: str, service: Callable[[], Service]) -> RayReac
     Raises EnvironmentUnavailable.
     """
     ray = imported()
+    if address and (why := _not_greeted(address)):
+        raise EnvironmentUnavailable(
+            f"no Ray cluster answers at `{address}`: {why}",
+            hint="`ray start --head` prints the address of a cluster; its port has to be open to this machine",
+        )
     logging.getLogger("ray").setLevel(logging.ERROR)  # what it warns of is of its own inside
     try:
         ray.init(
@@ -124,6 +157,23 @@ def connected(address: str, run: str, service: Callable[[], Service]) -> RayReac
         why = " ".join(str(error).split())[:500]
         raise EnvironmentUnavailable(
             f"no Ray cluster answers at `{address or 'this machine'}`: {why}",
-            hint="`ray status` shows a cluster; this machine has to be a node of it, with the same versions and token",
+            hint=f"this machine has to be a node of it (`ray start --address={address or 'HOST:PORT'}`), with the same versions, "
+            "the head's token in ~/.ray/auth_token and RAY_AUTH_MODE=token",
         ) from error
     return RayReach(ray, run, service)
+
+
+def _not_greeted(address: str) -> str:
+    """Why nothing at `HOST:PORT` greets as a head does; empty where something does."""
+    host, _, port = address.rpartition(":")
+    first = b""
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), GREET_S) as sock:
+            if os.environ.get("RAY_USE_TLS", "0") in ("1", "true", "True"):
+                return ""
+            sock.sendall(GREETING)
+            while len(first) < 9 and (part := sock.recv(9 - len(first))):
+                first += part
+    except OSError as error:
+        return str(error)
+    return "" if first[3:4] == b"\x04" else "what answers there is no Ray head"

@@ -10,6 +10,7 @@ from orchestrator.interfaces.asking import asker
 from orchestrator.interfaces.console import view_for_stderr
 from orchestrator.interfaces.outcome import print_answer, print_interrupted, say_ending, say_needs
 from orchestrator.interfaces.stopping import Stop
+from orchestrator.interfaces.terminal import clean, say
 from orchestrator.runs.history import recall
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from orchestrator.values import RunResult
 
 REFRESH_S = 0.1
+
+WORD_S = 2.0
+"""A run that waits so long for a cluster before it begins says so."""
 
 
 def run_planned(planned: Plan, *, as_object: bool) -> int:
@@ -49,10 +53,17 @@ async def _watched(planned: Plan, view: View, stopped: Stop) -> RunResult:
     task = asyncio.create_task(execute(planned, listen=view.listen, person=asker(view)))
     stopped.watch(task)
     drawing = asyncio.create_task(_draw(view.refresh))
+    waiting = asyncio.get_running_loop().call_later(WORD_S, _say_what_for, planned, view)
     try:
         return await task
     finally:
         drawing.cancel()
+        waiting.cancel()
+
+
+def _say_what_for(planned: Plan, view: View) -> None:
+    if planned.executor.address is not None and view.tree.root is None:
+        say(f"waiting for the nodes of `{clean(planned.executor.name)}`")
 
 
 async def _draw(refresh: Callable[[], None]) -> None:

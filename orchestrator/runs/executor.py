@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +52,8 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
             f"`{name}`: a run reaches a cluster from one of its nodes, not through a Ray client",
             hint="make this machine a node (`ray start --address=HOST:PORT`), or run `orchestrate` on one",
         )
+    if address and not re.fullmatch(r"\S+:\d{1,5}", address):
+        raise UsageError(f"`{name}` has no port", hint="say `ray:HOST:PORT`, as `ray start --head` prints it")
     if kind == "ray" and environment != usual:
         raise UsageError(
             f"`--executor {name}` has its workers in the environment `{usual}`, not in `{environment}`",

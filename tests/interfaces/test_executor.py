@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
+import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,3 +47,37 @@ def test_doctor_says_whether_runs_could_be_spread(
 ) -> None:
     (line,) = [line for line in orchestrate("doctor").stdout.splitlines() if "executor ray" in line]
     assert line.startswith("none" if find_spec("ray") is None else "ok")
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_an_address_where_no_ray_head_answers_is_said_at_once(
+    workspace: Path, clean_env: dict[str, str], answer: bytes | None
+) -> None:
+    (workspace / "w.md").write_text("# W\n```repl\nFINAL(1)\n```\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        if answer is None:
+            server.close()
+        else:
+            threading.Thread(target=_answer, args=(server, answer), daemon=True).start()
+        argv = [sys.executable, "-m", "orchestrator", "run", "w.md", "--executor", f"ray:{address}"]
+        began = time.monotonic()
+        done = subprocess.run(
+            argv, cwd=workspace, env=clean_env, capture_output=True, text=True, check=False, timeout=60
+        )
+    why = "[Errno 111] Connection refused" if answer is None else "what answers there is no Ray head"
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("waiting for the nodes")]
+    assert (done.returncode, done.stdout) == (69, "")
+    assert lines == [
+        f"error: no Ray cluster answers at `{address}`: {why}",
+        "hint: `ray start --head` prints the address of a cluster; its port has to be open to this machine",
+    ]
+    assert time.monotonic() - began < 30  # Ray itself takes minutes
+
+
+def _answer(server: socket.socket, answer: bytes) -> None:
+    sock, _ = server.accept()
+    with sock:
+        sock.recv(1000)
+        sock.sendall(answer)

@@ -34,6 +34,9 @@ WRONG = {
         "error: `--executor ray` has its workers in the environment `confined`, not in `process`\n"
         "hint: leave out `--environment`, or say `--executor local`\n"
     ),
+    "digest.md --executor ray:head": (
+        "error: `ray:head` has no port\nhint: say `ray:HOST:PORT`, as `ray start --head` prints it\n"
+    ),
     "digest.md --executor ray:ray://head:10001": (
         "error: `ray:ray://head:10001`: a run reaches a cluster from one of its nodes, not through a Ray client\n"
         "hint: make this machine a node (`ray start --address=HOST:PORT`), or run `orchestrate` on one\n"

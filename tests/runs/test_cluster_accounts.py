@@ -227,3 +227,12 @@ def test_calls_that_wait_for_a_person_are_made_on_the_nodes_once_approved(both: 
     )
     assert [n for n, _ in done["answer"]] == list(range(4))
     assert all("/nodes/" in where for _, where in done["answer"])
+
+
+def test_a_wrong_token_is_an_error_that_says_what_to_do(nodes: Nodes, place: Path) -> None:
+    path = workflow(place, NAPS.format(n=1, s=0.01))
+    refused = run(nodes, path, f"ray:{nodes.address}", RAY_AUTH_TOKEN="f" * 64)
+    out, err = refused.communicate(timeout=60)
+    assert (refused.returncode, out) == (69, "")
+    assert f"error: no Ray cluster answers at `{nodes.address}`: " in err
+    assert "the head's token in ~/.ray/auth_token and RAY_AUTH_MODE=token" in err
