@@ -190,12 +190,12 @@ class Host:
 
     async def beat(self) -> None:
         """The owner is there, and hears that this host is."""
-        self._calm()
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._alarm = asyncio.get_running_loop().call_later(self._alone_s, self._abandon)
 
     async def close(self) -> None:
-        """Kill all workers, and remove the folder."""
-        self._calm()
+        """Kill all workers, and remove the folder. The process ends as the cluster, or the owner's silence, has it end."""
         for number in list(self._workers):
             self._kill(number)
         for answering in self._answering.values():
@@ -211,10 +211,6 @@ class Host:
             self._say("fault", number, f"{type(error).__name__}: {error}")
         finally:
             del self._answering[number]
-
-    def _calm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
 
     def _abandon(self) -> None:
         self._abandoning = asyncio.create_task(self._abandoned())

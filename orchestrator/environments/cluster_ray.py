@@ -7,7 +7,6 @@ tells when its node is lost. It asks for no processors, since what works is not 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import logging
 import os
@@ -35,7 +34,7 @@ GREET_S = 5.0
 """How long a head may take to greet; Ray itself would ask for minutes."""
 
 CLOSE_S = 10.0
-"""How long letting go of a cluster may take; behind a cut cable Ray would take two minutes."""
+"""How long the end of a run waits for Ray to let go of the cluster, which behind a cut cable takes two minutes."""
 
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How HTTP/2 begins, which a head speaks: a preface and empty settings (RFC 9113, sections 3.4 and 6.5)."""
@@ -99,7 +98,7 @@ class RayReach:
         return RayHost(self._ray, await asyncio.to_thread(make))
 
     async def close(self) -> None:
-        """Disconnect; a cluster that was started for this run ends. One that does not answer is left without a word."""
+        """Disconnect; a cluster that was started for this run ends. Ray may go on with that until this process ends."""
         loop, is_closed = asyncio.get_running_loop(), asyncio.Event()
 
         def shut() -> None:
@@ -107,13 +106,11 @@ class RayReach:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(is_closed.set)
 
-        # Not a thread of the loop's, whose end this process would wait for.
-        threading.Thread(target=shut, daemon=True).start()
-        try:
+        # Not a thread of the loop's, whose end the loop would wait for; and no daemon, which Ray would crash with.
+        threading.Thread(target=shut).start()
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await is_closed.wait()
-        except TimeoutError:
-            atexit.unregister(self._ray.shutdown)
 
 
 class RayHost:

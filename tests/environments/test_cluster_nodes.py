@@ -108,7 +108,7 @@ class Few:
         if self.refusals.get(node, 0):
             self.refusals[node] -= 1
             raise ConnectionError("not now")
-        self.hosts[node] = HostHere(Host(f"{node}-{next(self.numbers)}", _Nothing))
+        self.hosts[node] = HostHere(Host(f"{node}-{next(self.numbers)}", _Nothing, end=lambda _: None))
         return self.hosts[node]
 
     async def close(self) -> None:
