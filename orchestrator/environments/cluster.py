@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from orchestrator.environments.environment import Environment
     from orchestrator.values import WorkerSpec
 
+UNFIT_S = 30.0
+"""How long a node that could not start a worker gets none while others can: its disk may be full."""
+
 BEAT_S = 3.0
 """How often a host is asked whether it is there, and with that told that the owner is."""
 
@@ -121,7 +124,7 @@ class Cluster:
         if not spec.travels or (spec.grants.write and not spec.drops_writes and not self._shared):
             return await self._here.start(spec)
         nodes = await self._living()
-        node = min(nodes, key=lambda one: one.load)
+        node = min(nodes, key=lambda one: (one.is_unfit, one.load))
         return await node.start(spec, self._archives, shared=self._shared)
 
     async def ask(self, what: Any) -> Any:
@@ -224,6 +227,7 @@ class Node:
 
     def __init__(self, host: HostThere, hello: dict[str, Any], n_processors: float) -> None:
         self.is_lost = False
+        self._unfit_until = float("-inf")
         self._host, self._hello = host, hello
         self._n_processors = max(n_processors, 0.1)
         self._workers: dict[int, _Far] = {}
@@ -238,6 +242,11 @@ class Node:
         self._tasks = [
             asyncio.create_task(one) for one in (self._telling(), self._hearing(), self._beating())
         ]
+
+    @property
+    def is_unfit(self) -> bool:
+        """Whether it could not start a worker lately."""
+        return asyncio.get_running_loop().time() < self._unfit_until
 
     @property
     def load(self) -> float:
@@ -272,6 +281,13 @@ class Node:
 
     async def start(self, spec: WorkerSpec, archives: _Archives, *, shared: bool) -> Session:
         """A new worker. Raises EnvironmentUnavailable."""
+        try:
+            return await self._started(spec, archives, shared=shared)
+        except EnvironmentUnavailable:
+            self._unfit_until = asyncio.get_running_loop().time() + UNFIT_S
+            raise
+
+    async def _started(self, spec: WorkerSpec, archives: _Archives, *, shared: bool) -> Session:
         self._n_starting += 1
         try:
             files = () if shared else await self._shipped(spec, archives)
@@ -342,8 +358,11 @@ class Node:
         return tuple(files)
 
     async def _send(self, archive: _Archive) -> None:
-        if await self._host.call("missing", [archive.sha256]):
-            await self._host.call("keep", archive.sha256, archive.data)
+        if not await self._host.call("missing", [archive.sha256]):
+            return
+        if why := await self._host.call("keep", archive.sha256, archive.data):
+            del self._sent[archive.sha256]
+            raise EnvironmentUnavailable(f"`{self._hello['host']}` can't keep what a worker may read: {why}")
 
     async def _carry(self, path: Path) -> None:
         """Have a long text there. Raises ConnectionError."""

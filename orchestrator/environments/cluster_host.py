@@ -159,8 +159,8 @@ class Host:
         """Those of these contents that are not here yet."""
         return [one for one in hashes if not (self._root / "files" / one).exists()]
 
-    async def keep(self, sha256: str, archive: bytes) -> None:
-        """Keep a content. Two that bring the same at once do no harm."""
+    async def keep(self, sha256: str, archive: bytes) -> str:
+        """Keep a content; why it can't be kept, else nothing. Two that bring the same at once do no harm."""
         target = self._root / "files" / sha256
         part = target.with_name(f"{sha256}.{os.urandom(4).hex()}")
 
@@ -173,7 +173,12 @@ class Host:
             except OSError:
                 shutil.rmtree(part, ignore_errors=True)
 
-        await asyncio.to_thread(unpack)
+        try:
+            await asyncio.to_thread(unpack)
+        except OSError as error:
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+            return str(error)
+        return ""
 
     async def keep_text(self, name: str, offset: int, part: bytes, *, is_last: bool) -> None:
         """Keep a piece of a long text; it can be opened once the last has come."""

@@ -270,3 +270,26 @@ def test_a_host_whose_owner_is_silent_ends_with_all_its_workers(tmp_path: Path) 
 
     assert asyncio.run(run()) == 0
     assert not list((tmp_path / "home").glob(".cache/orchestrate/nodes/alone*"))
+
+
+@pytest.mark.parametrize("folder", ["workers", "files"])
+def test_a_node_that_cannot_start_workers_gets_none_while_others_can(tmp_path: Path, folder: str) -> None:
+    """As one whose disk is full: it has the fewest workers, and would be chosen again and again."""
+    granted = tmp_path / "granted"
+    granted.write_text("read me")
+
+    async def run() -> list[str]:
+        async with _rig(tmp_path, Few(["a", "b"]), look_s=3600) as rig:
+            (place,) = (tmp_path / "home").glob(f".cache/orchestrate/nodes/a-*/{folder}")
+            place.rmdir()
+            place.touch()
+            with pytest.raises(EnvironmentUnavailable, match="Not a directory"):
+                await rig.start(grants=Grants(read=(granted,)))
+            workers = [await rig.start(grants=Grants(read=(granted,))) for _ in range(3)]
+            shown = [(await one.cell(Cell(1, WHERE), _refuse, LONG_S)).output.head for one in workers]
+            for one in workers:
+                await one.close()
+            return shown
+
+    shown = asyncio.run(run())
+    assert ["/nodes/b-" in one for one in shown] == [True] * 3
