@@ -1,6 +1,6 @@
 """What a run over Ray nodes costs beside one on this machine alone. Prints one table.
 
-    python benchmarks/cluster.py [plain] [start] [trees] [calls] [processors] [death] [context]
+    python benchmarks/cluster.py [plain] [start] [trees] [calls] [processors] [death] [context] [cable]
 
 Nodes are network namespaces of this machine, with token authentication (`tests/ray_nodes.py`): distances between machines cost nothing
 here, and all nodes share its processors. Runs are real ones of the command line; times are taken in their cells, so that
@@ -9,7 +9,7 @@ the start of a run and of its hosts does not count but where it is named. Needs 
 a run takes from its command to its first call.
 
 Aims: a tree of 1,000 leaves of 20 ms at depth 3 in 1.5 s, warm; a skill call in 5 ms; 60 calls that compute for 1 s on two
-nodes of one processor each in near half the time of one; a node that is killed costs no call; 1 GB of context is copied once
+nodes of one processor each in near half the time of one; a node that is killed, or behind a cut cable, costs no call; 1 GB of context is copied once
 a node.
 """
 
@@ -29,9 +29,10 @@ from report import report
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.cluster_runs import workers
 from tests.ray_nodes import Nodes, ray_nodes, why_not  # found by the line above
 
-PARTS = ("plain", "start", "trees", "calls", "processors", "death", "context")
+PARTS = ("plain", "start", "trees", "calls", "processors", "death", "context", "cable")
 N_ROUNDS = 7
 N_SLOW_ROUNDS = 3
 GIGABYTE = 1_000_000_000
@@ -127,6 +128,9 @@ def main() -> None:
             if {"trees", "calls", "death", "context"} & set(parts):
                 with ray_nodes(n_nodes) as nodes:
                     rows += _over(nodes, n_nodes, place, parts)
+        if "cable" in parts:
+            with ray_nodes(2) as nodes:
+                rows.append(_cable(nodes, place))
         for n_nodes in (1, 2):
             if "processors" in parts:
                 with ray_nodes(n_nodes, n_processors=1, pinned=True) as nodes:
@@ -225,6 +229,26 @@ def _death(nodes: Nodes, n_nodes: int, place: Path) -> list[Any]:
         f"120 calls of 0.5 s, 1 of {n_nodes} nodes killed",
         f"{took_s:.1f} s",
         f"{n_answered} answered, {n_ended - 1} calls on record",
+    ]
+
+
+def _cable(nodes: Nodes, place: Path) -> list[Any]:
+    """The cable of the second node is cut once the run has begun on it; and not mended."""
+    running = _run(nodes, place, DEATH, "", 16)
+    usage = place / "memory" / "usage.jsonl"
+    n_before = _n_lines(usage)
+    while _n_lines(usage) < n_before + 20:
+        time.sleep(0.05)
+    nodes.cut(1)
+    began = time.monotonic()
+    took_s, n_answered = _of(running)
+    while workers(nodes, 1) and time.monotonic() < began + 300:
+        time.sleep(0.2)
+    left_s = time.monotonic() - began
+    return [
+        "120 calls of 0.5 s, the cable to 1 of 2 nodes cut",
+        f"{took_s:.1f} s",
+        f"{n_answered} answered; no worker there {left_s:.0f} s after the cut",
     ]
 
 
