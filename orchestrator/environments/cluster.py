@@ -2,7 +2,7 @@
 
 The unit that travels is a worker: of a skill call, or of a recursive child's cells. Its bytes go over the cluster to the
 host of its node (`cluster_host.py`) and back; all it asks for is served here, by the run's owner, as for a worker beside
-it. So the journal, the ledger, trust and the record of use know nothing of nodes, and no key leaves this process.
+it. So the ledger, trust and the record of use know nothing of nodes; the journal names the one on which a call was.
 
 What stays here, in the environment that it is put around: the workflow's own cells and checks, and skills that may write files (but
 where the nodes share the owner's files). A recursive child on a node has no `out/`.
@@ -125,7 +125,9 @@ class Cluster:
             return await self._here.start(spec)
         nodes = await self._living()
         node = min(nodes, key=lambda one: (one.is_unfit, one.load))
-        return await node.start(spec, self._archives, shared=self._shared)
+        session = await node.start(spec, self._archives, shared=self._shared)
+        session.node = node.name
+        return session
 
     async def ask(self, what: Any) -> Any:
         """What the service of a node answers: of the node with the fewest open questions for its processors.
@@ -205,7 +207,7 @@ class Cluster:
                 await host.kill()
             why = f"no hello in {OPEN_S:g} s" if isinstance(error, TimeoutError) else error
             raise EnvironmentUnavailable(f"node {name[:8]}: {why}") from None
-        return Node(host, hello, n_processors)
+        return Node(f"{hello['host']}/{name[:6]}", host, hello, n_processors)
 
 
 def _check(hello: dict[str, Any]) -> None:
@@ -225,7 +227,8 @@ class Node:
     under way at a time, with all that came up meanwhile.
     """
 
-    def __init__(self, host: HostThere, hello: dict[str, Any], n_processors: float) -> None:
+    def __init__(self, name: str, host: HostThere, hello: dict[str, Any], n_processors: float) -> None:
+        self.name = name
         self.is_lost = False
         self._unfit_until = float("-inf")
         self._host, self._hello = host, hello

@@ -139,7 +139,7 @@ def connected(address: str, run: str, service: Callable[[], Service]) -> RayReac
     Raises EnvironmentUnavailable.
     """
     ray = imported()
-    if address and (why := _not_greeted(address)):
+    if address and (why := why_not_there(address)):
         raise EnvironmentUnavailable(
             f"no Ray cluster answers at `{address}`: {why}",
             hint="`ray start --head` prints the address of a cluster; its port has to be open to this machine",
@@ -160,7 +160,7 @@ def connected(address: str, run: str, service: Callable[[], Service]) -> RayReac
     return RayReach(ray, run, service)
 
 
-def _not_greeted(address: str) -> str:
+def why_not_there(address: str) -> str:
     """Why nothing at `HOST:PORT` greets as a head does; empty where something does."""
     host, _, port = address.rpartition(":")
     first = b""

@@ -127,6 +127,7 @@ class Session:
         carry: Carry | None = None,
     ) -> None:
         self.pid = leash.pid
+        self.node = ""  # of a cluster, where it is on one
         self._spec = spec
         self._leash = leash
         self._reader, self._writer = streams

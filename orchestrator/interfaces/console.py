@@ -227,6 +227,8 @@ def headline(tree: Tree, width: int) -> str:
     """Which run this is, of what, where it runs, and what that covers."""
     started = tree.started
     first = f"run {tree.run} · {clean(str(started.get('workflow', '?')))} · environment {started.get('environment', '?')}"
+    if started.get("executor"):
+        first += f" · executor {clean(str(started['executor']))}"
     # In full: what is not covered stands at the end.
     covers = textwrap.wrap(clean(str(started.get("covers") or "")), max(width - 2, 20))
     return "\n  ".join([first, *covers])

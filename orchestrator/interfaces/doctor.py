@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator import __version__
 from orchestrator.app import DEFAULT_ENVIRONMENT, ENVIRONMENTS, environment_factory, open_catalog
 from orchestrator.backends import Backends, check_key
-from orchestrator.environments.cluster_ray import EXTRA
+from orchestrator.environments.cluster_ray import EXTRA, why_not_there
 from orchestrator.environments.confined import probe
 from orchestrator.environments.default import STRONGER
 from orchestrator.environments.trial import tried
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each thing looked at; the value is 1 when one of them fails."""
     workspace = existing_workspace(args.workspace)
     findings = [
-        _python(), *_environments(workspace, args.environment), _executor(), _workspace(workspace), *_locks(workspace), _catalog(workspace), *_models(workspace), *_programs()
+        _python(), *_environments(workspace, args.environment), _executor(workspace), _workspace(workspace), *_locks(workspace), _catalog(workspace), *_models(workspace), *_programs()
     ]  # fmt: skip
     if args.json:
         show(as_json([asdict(finding) for finding in findings]))
@@ -110,19 +110,25 @@ def _environment(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Findin
     )
 
 
-def _executor() -> Finding:
-    """Whether runs could be spread over a Ray cluster. Nothing is started, and no cluster is asked."""
+def _executor(workspace: Workspace) -> Finding:
+    """Whether runs could be spread over a Ray cluster. Nothing is started; one that the settings name is greeted."""
     what = "executor ray"
+    try:
+        settings = Backends(workspace).executor
+    except DocumentError:  # told under `models`
+        settings = {}
     try:
         version = importlib.metadata.version("ray")
     except importlib.metadata.PackageNotFoundError:
         return Finding("none", what, "the package `ray` is not installed", EXTRA)
-    address = os.environ.get("RAY_ADDRESS")
-    where = (
-        f"`{address}` (RAY_ADDRESS)"
-        if address
-        else "the cluster of this machine, else one that is started for the run"
-    )
+    where = "the cluster of this machine, else one that is started for the run"
+    if address := os.environ.get("RAY_ADDRESS"):
+        where = f"`{address}` (RAY_ADDRESS)"
+    if settings.get("kind") == "ray" and (address := settings.get("address")):
+        if why := why_not_there(address):
+            hint = "look at `address` of [executor] in orchestrate.toml, and whether `ray start --head` ran there"
+            return Finding("fail", what, f"ray {version}; no Ray cluster answers at `{address}`: {why}", hint)
+        where = f"the cluster at `{address}`, which answers"
     if os.environ.get("RAY_AUTH_MODE") == "disabled":
         hint = "whoever reaches a cluster without tokens runs programs on it; unset RAY_AUTH_MODE"
         return Finding(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces.console import headline, print_lines
 from orchestrator.interfaces.drawing import Line, spent, whole
-from orchestrator.interfaces.terminal import as_json, clean, columns, duration, show
+from orchestrator.interfaces.terminal import as_json, clean, columns, duration, plural, show
 from orchestrator.runs.history import find_run, read_tree, run_info
 from orchestrator.workspace import existing_workspace
 
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     show(headline(tree, width))
     if tree.root is not None:
         print_lines(whole(tree.root, width))
+    print_lines(_places(tree))
     print_lines(_ending(tree, info))
     return 0
 
@@ -50,6 +52,19 @@ def _ending(tree: Tree, info: RunInfo) -> list[Line]:
     if info.message and info.message != info.status:
         lines += [Line(clean(text)) for text in info.message.splitlines()]
     return lines
+
+
+def _places(tree: Tree) -> list[Line]:
+    """How many calls were on each node of a cluster; nothing of a run that was on none."""
+    found: Counter[str] = Counter()
+    waiting = [tree.root] if tree.root else []
+    while waiting:
+        node = waiting.pop()
+        waiting += node.children
+        if node.place:
+            found[node.place] += 1
+    said = ", ".join(f"{plural(n, 'call')} on {clean(place)}" for place, n in sorted(found.items()))
+    return [Line(f"nodes: {said}")] if said else []
 
 
 def _tree_object(tree: Tree, info: RunInfo) -> dict[str, Any]:
@@ -81,6 +96,7 @@ def _node_object(node: Node) -> dict[str, Any]:
         "tokens_in": node.tokens_in if node.kind == "llm" else None,
         "tokens_out": node.tokens_out if node.kind == "llm" else None,
         "model": node.model or None,
+        "node": node.place or None,
         "strategy": node.strategy or None,
         "turns": [asdict(turn) for turn in node.turns],
         "during_cell": node.during if node.during >= 0 else None,

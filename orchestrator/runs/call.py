@@ -33,6 +33,7 @@ class Call:
     tokens_in: int = field(default=0, repr=False)
     tokens_out: int = field(default=0, repr=False)
     model: str = ""  # that answered it, of an llm call
+    node: str = ""  # of a cluster, on which its worker was
     n_children: int = field(default=0, repr=False)
     past: Past | None = field(default=None, repr=False)
     told: Told | None = field(

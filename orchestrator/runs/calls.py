@@ -117,10 +117,10 @@ class Server:
         skill = self._find(asked.skill)
         call = self.call.child("skill", f"{skill.name}/{asked.script}", {"argv": asked.argv, **asked.options})
 
-        async def work(_: Slot) -> Any:
+        async def work(slot: Slot) -> Any:
             options = skills.script_argv(skill, asked.script, asked.options) if asked.options else []
             program = skills.Program(skill, asked.script, [*asked.argv, *options])
-            return await skills.run_script(self.parts, self.rights, program)
+            return await skills.run_script(self.serving(call, slot), program)
 
         return await self._worked(call, skill, asked.script, work, once=True)
 
@@ -157,7 +157,7 @@ class Server:
                 return await skills.run_python(server, skill, function)
             case "script":
                 program = skills.program_of(skill, function, call.arguments)
-                return await skills.run_script(self.parts, self.rights, program)
+                return await skills.run_script(server, program)
             case "workflow":
                 workflow = skills.nested_workflow(skill, function)
                 return await self.solve(server, Errand(workflow, call.arguments))

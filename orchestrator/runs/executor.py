@@ -36,13 +36,18 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
 
     On nodes workers are in the environment `usual`; a run in another one can't be spread.
     """
+    if "address" in settings and "kind" not in settings:
+        raise UsageError(
+            "[executor] of orchestrate.toml has an `address` and no `kind`",
+            hint='add `kind = "ray"`, or leave out the address',
+        )
     configured = settings.get("kind", "local")
     if configured == "ray" and "address" in settings:
         configured = f"ray:{settings['address']}"
-    name = asked or configured
+    name = configured if asked is None else asked
     kind, colon, address = name.partition(":")
     if kind not in ("local", "ray") or (colon and (kind == "local" or not address)):
-        close = difflib.get_close_matches(kind, ("local", "ray"), n=1)
+        close = difflib.get_close_matches(kind.lower(), ("local", "ray"), n=1)
         hint = f"did you mean `{close[0]}`? " if close else ""
         raise UsageError(
             f"no executor named `{name}`", hint=f"{hint}the executors are: local, ray, ray:HOST:PORT"
@@ -52,7 +57,7 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
             f"`{name}`: a run reaches a cluster from one of its nodes, not through a Ray client",
             hint="make this machine a node (`ray start --address=HOST:PORT`), or run `orchestrate` on one",
         )
-    if address and not re.fullmatch(r"\S+:\d{1,5}", address):
+    if address and not _is_place(address):
         raise UsageError(f"`{name}` has no port", hint="say `ray:HOST:PORT`, as `ray start --head` prints it")
     if kind == "ray" and environment != usual:
         raise UsageError(
@@ -60,3 +65,8 @@ def executor_of(asked: str | None, settings: Mapping[str, Any], environment: str
             hint="leave out `--environment`, or say `--executor local`",
         )
     return Executor(name, bool(settings.get("shared", False)), settings.get("models", "auto"))
+
+
+def _is_place(address: str) -> bool:
+    found = re.fullmatch(r"[^\s/]+:(\d{1,5})", address)
+    return found is not None and 0 < int(found[1]) < 65536

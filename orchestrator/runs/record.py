@@ -218,6 +218,7 @@ def _finish(
         tokens_out=call.tokens_out,
         **({"printed": call.printed} if call.printed else {}),
         **({"model": call.model} if call.kind == "llm" else {}),
+        **({"node": call.node} if call.node else {}),
         **_of_error(error),
     )
     if skill is None:

@@ -205,6 +205,7 @@ class Repl:
             skills=skill_table(self._server.scope.values()),
             seed=seed_of(parts.journal.past.header),
         )
+        call.node = self._session.node
         notes = ""
         for number, ran in enumerate(self._ran):
             call.cell = ran.cell.number

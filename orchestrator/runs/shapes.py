@@ -140,7 +140,7 @@ _HEAD: dict[str, _Form] = {
 }  # fmt: skip
 _FORMS: dict[str, _Form] = {
     **dict.fromkeys(("kind", "name", "outcome", "status", "source", "output", "message", "text", "fn", "hint", "printed",
-                     "workflow", "raised", "advice"), _TEXT),
+                     "workflow", "raised", "advice", "node"), _TEXT),
     **dict.fromkeys(("error", "parent", "model", "problem", "strategy", "error_kind", "program",
                      "path", "version", "environment"), _TEXT_OR_NONE),
     **dict.fromkeys(("depth", "stage", "iteration", "cell", "line", "calls", "tokens", "tokens_in", "tokens_out", "seed",

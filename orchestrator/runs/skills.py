@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from orchestrator.documents.types import Function, Schema, Skill
     from orchestrator.environments.session import Failure, Output, ScriptDone
     from orchestrator.runs.calls import Server
-    from orchestrator.runs.parts import Parts, Rights
 
 BROKEN = frozenset({"import", "output_schema", "document"})
 """Kinds of errors that are in a skill's own files, whoever calls it."""
@@ -111,6 +110,7 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
         n_tries -= 1
         try:
             async with parts.workers.use(skill, server.rights, server.scope.values()) as session:
+                call.node = session.node
                 done = await session.function(request, server, parts.ledger.within(function.timeout_s))
                 if done.failure is not None and done.failure.type == "CellTimeout":
                     await session.close()  # what it began may go on in its threads
@@ -135,9 +135,9 @@ async def run_python(server: Server, skill: Skill, function: Function) -> Any:
     return done.value
 
 
-async def run_script(parts: Parts, rights: Rights, program: Program) -> Any:
+async def run_script(server: Server, program: Program) -> Any:
     """What a program of the skill printed: its JSON value, else its text. Raises SkillError on a non-zero exit."""
-    skill, script = program.skill, program.script
+    parts, skill, script = server.parts, program.skill, program.script
     command = _command(skill, script)
     request = ScriptCall(
         argv=[*command, *program.argv],
@@ -146,7 +146,8 @@ async def run_script(parts: Parts, rights: Rights, program: Program) -> Any:
         env={"SKILL_DIR": str(skill.folder), "CLAUDE_SKILL_DIR": str(skill.folder)},
     )
     try:
-        async with parts.workers.use(skill, rights, program=Path(command[0])) as session:
+        async with parts.workers.use(skill, server.rights, program=Path(command[0])) as session:
+            server.call.node = session.node
             done = await session.script(request, parts.ledger.within(program.timeout_s))
     except WorkerLost as lost:
         raise _lost(skill, script, lost) from lost

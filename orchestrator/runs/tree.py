@@ -106,6 +106,7 @@ class Node:
     tokens_in: int = 0  # of an llm call
     tokens_out: int = 0
     model: str = ""  # that answered it
+    place: str = ""  # the node of a cluster on which its worker was
     turns: list[TurnView] = field(default_factory=list)
     cells: list[CellView] = field(default_factory=list)
     checks: list[CheckView] = field(default_factory=list)
@@ -258,6 +259,7 @@ def _apply(node: Node, event: Event) -> None:
             node.printed = fields.get("printed", "")
             node.duration_s = fields.get("duration_s")
             node.model = fields.get("model", "")
+            node.place = fields.get("node", "")
             node.tokens_in, node.tokens_out = fields.get("tokens_in", 0), fields.get("tokens_out", 0)
         case "iteration":
             node.turns.append(_turn(node, event))

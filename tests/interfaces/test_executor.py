@@ -50,6 +50,55 @@ def test_doctor_says_whether_runs_could_be_spread(
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_doctor_greets_the_cluster_that_the_settings_name(
+    orchestrate: Callable[..., subprocess.CompletedProcess[str]], workspace: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    settings = f'[executor]\nkind = "ray"\naddress = "{address}"\n'
+    (workspace / "orchestrate.toml").write_text(settings)
+    done = orchestrate("doctor")
+    (line,) = [line for line in done.stdout.splitlines() if "executor ray" in line]
+    assert line.startswith("fail")
+    assert line.endswith(f"no Ray cluster answers at `{address}`: [Errno 111] Connection refused")
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "hint"),
+    [
+        ("", "no executor named ``", "the executors are: local, ray, ray:HOST:PORT"),
+        ("RAY", "no executor named `RAY`", "did you mean `ray`?"),
+        ("ray:foo", "`ray:foo` has no port", "say `ray:HOST:PORT`"),
+        ("ray:10.0.0.5:99999", "`ray:10.0.0.5:99999` has no port", "say `ray:HOST:PORT`"),
+        ("ray:10.0.0.5 :6379", "`ray:10.0.0.5 :6379` has no port", "say `ray:HOST:PORT`"),
+        ("ray:http://10.0.0.5:6379", "`ray:http://10.0.0.5:6379` has no port", "say `ray:HOST:PORT`"),
+    ],
+)
+def test_an_executor_that_can_be_none_is_bad_usage(
+    orchestrate: Callable[..., subprocess.CompletedProcess[str]],
+    workspace: Path,
+    word: str,
+    said: str,
+    hint: str,
+) -> None:
+    (workspace / "w.md").write_text("# W\n```repl\nFINAL(1)\n```\n")
+    done = orchestrate("w.md", "--executor", word)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: {said}\nhint: {hint}" in done.stderr
+
+
+def test_an_address_alone_is_no_executor(
+    orchestrate: Callable[..., subprocess.CompletedProcess[str]], workspace: Path
+) -> None:
+    (workspace / "w.md").write_text("# W\n```repl\nFINAL(1)\n```\n")
+    (workspace / "orchestrate.toml").write_text('[executor]\naddress = "10.0.0.1:6379"\n')
+    done = orchestrate("w.md")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "`address` and no `kind`" in done.stderr
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 @pytest.mark.parametrize("answer", [None, b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
 def test_an_address_where_no_ray_head_answers_is_said_at_once(
     workspace: Path, clean_env: dict[str, str], answer: bytes | None

@@ -87,6 +87,14 @@ def test_calls_are_spread_and_accounts_are_as_on_one_machine(both: Nodes, place:
     assert [n for n, _ in spread["answer"]] == [n for n, _ in alone["answer"]] == list(range(40))
     assert len({where.partition("/workers/")[0] for where in places}) == 2
     assert _calls(place, spread["run"]) == _calls(place, alone["run"]) == Counter(ok=40)
+    on = Counter(child["node"] for child in _shown(place, spread["run"])["root"]["children"])
+    assert (len(on), on.total()) == (2, 40)
+    assert all(len(name.rpartition("/")[2]) == 6 for name in on)
+    assert {child["node"] for child in _shown(place, alone["run"])["root"]["children"]} == {None}
+    said = _show(place, spread["run"])
+    nodes = ", ".join(f"{n} calls on {name}" for name, n in sorted(on.items()))
+    assert f"environment confined · executor ray:{both.address}" in said
+    assert f"\nnodes: {nodes}\n" in said
 
 
 def test_recursive_children_have_their_cells_on_the_nodes(both: Nodes, place: Path) -> None:
@@ -252,3 +260,13 @@ def _model_server(
 def _configure(place: Path, url: str, models: str = "nodes") -> None:
     model = f'model = "openai/m"\napi_base = "{url}"\nkey_env = "MODEL_KEY"\nusd_in = 0\nusd_out = 0\n'
     (place / "orchestrate.toml").write_text(f'[models.default]\n{model}[executor]\nmodels = "{models}"\n')
+
+
+def _show(place: Path, run: str, *words: str) -> str:
+    argv = [sys.executable, "-m", "orchestrator", "show", run, "--workspace", str(place), *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def _shown(place: Path, run: str) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(_show(place, run, "--json"))
+    return shown

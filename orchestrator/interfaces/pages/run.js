@@ -88,7 +88,7 @@
       ["model requests", spent.calls ? spent.calls.toLocaleString("en") : ""], ["calls", calls.length.toLocaleString("en")], ["calls failed", nBad ? nBad.toLocaleString("en") : ""]];
     $("sums").replaceChildren(...sums.filter(([, text]) => text).map(([name, text]) => make("div", { class: name === "calls failed" ? "bad" : "" }, make("dt", {}, name), make("dd", {}, text))));
     $("facts").textContent = dot(
-      run.strategy ? `${run.status === "answered" ? "answered by" : "last tried"} ${run.strategy}` : "", run.models.join(", "), run.environment && `environment ${run.environment}`,
+      run.strategy ? `${run.status === "answered" ? "answered by" : "last tried"} ${run.strategy}` : "", run.models.join(", "), run.environment && `environment ${run.environment}`, run.executor && `executor ${run.executor}`,
       (run.started || "").slice(0, 16).replace("T", " "), run.run);
     document.querySelector(".split").hidden = !calls.length;
     $("lanes").hidden = calls.length < 2;
@@ -212,7 +212,7 @@
     parts.push(make("p", { class: "path" }, ...path.flatMap((at) => [make("button", { type: "button", onclick: () => choose(at) }, calls[at].name), " › "]), `call ${call.id}`));
     parts.push(make("h2", {}, make("span", { class: tone(call.outcome) }, `${sign(call.outcome)} `), call.name));
     const figures = [(call.outcome || (run.status === "running" ? "running" : "not finished")).replace("_", " "), time(call.ms), call.calls ? count(call.calls, "model request") : "", call.tokens ? `${call.tokens.toLocaleString("en")} tokens` : "", money(call.usd),
-      call.model || "", call.strategy ? `strategy ${call.strategy}` : "", call.children.length ? `${count(call.children.length, "call")} made` + (call.calls ? ", counted in" : "") : "", `began at ${time(call.at) || "0"}`];
+      call.model || "", call.node ? `on ${call.node}` : "", call.strategy ? `strategy ${call.strategy}` : "", call.children.length ? `${count(call.children.length, "call")} made` + (call.calls ? ", counted in" : "") : "", `began at ${time(call.at) || "0"}`];
     parts.push(make("p", { class: "figures" }, ...figures.filter(Boolean).map((text) => make("span", {}, text))));
     if (call.error) parts.push(make("div", { class: "error" }, ...marked(whole(call.error))));
     const checks = [...(call.checks || [])].sort((a, b) => a.passed - b.passed);
@@ -274,7 +274,7 @@
     if (call.text === null) {
       const cells = (call.cells || []).flatMap((cell) => [...cell.source.map((piece) => typeof piece === "string" ? piece : piece[0]), whole(cell.output || ""), cell.error]);
       const said = (call.turns || []).flatMap((one) => [whole(one.reply || ""), one.problem]);
-      call.text = [call.id, call.label, call.name, call.outcome, call.model, whole(call.error || ""), whole(call.arguments || ""), whole(call.value || ""), whole(call.printed || ""), cells.join(""), ...said].join("\n").toLowerCase();
+      call.text = [call.id, call.label, call.name, call.outcome, call.model, call.node, whole(call.error || ""), whole(call.arguments || ""), whole(call.value || ""), whole(call.printed || ""), cells.join(""), ...said].join("\n").toLowerCase();
     }
     return call.text;
   };
