@@ -304,7 +304,15 @@ class Node:
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         far = self._workers[number] = _Far(self, number)
-        await far.open(theirs)
+        try:
+            await far.open(theirs)
+        except BaseException:
+            far.heard("end", -9)
+            ours.close()
+            raise
+        if self.is_lost:  # meanwhile: its end was heard with that
+            ours.close()
+            raise EnvironmentUnavailable("a node was lost")
         # Only the worker's stream carries what it was granted: variables, and so secrets, are in its first frame.
         bare = replace(spec, grants=replace(spec.grants, env={})) if shared else None
         self.tell("start", number, Start(files, str(spec.cwd), spec.limits, bare))
@@ -447,21 +455,29 @@ class _Far:
         """Begin to carry bytes."""
         reader, self._writer = await asyncio.open_unix_connection(sock=theirs, limit=PIECE_BYTES)
         self._pump = asyncio.create_task(self._pumped(reader))
+        if self._code.done():
+            self._writer.close()
 
     def heard(self, kind: str, what: Any) -> None:
-        """Take what the host says of this worker."""
-        assert self._writer is not None
-        if kind == "data":
-            self._writer.write(what)
-            if self._writer.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
-                self.kill()
-        elif kind == "eof":
-            self._writer.close()
+        """Take what the host says of this worker; `end` also of one that is not open yet."""
+        if kind in ("data", "eof"):
+            self._bytes(what)
         elif not self._code.done():
             self.why = "" if kind == "end" else what
             self._code.set_result(what if kind == "end" else -9 if kind == "beyond" else 70)
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
             self._node.gone(self._number)
+
+    def _bytes(self, data: bytes | None) -> None:
+        """What the worker wrote; None at its end."""
+        assert self._writer is not None
+        if data is None:
+            self._writer.close()
+        elif not self._writer.is_closing():  # who read them may be gone already
+            self._writer.write(data)
+            if self._writer.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+                self.kill()
 
     def kill(self) -> None:
         """Have it killed, with all that it started."""

@@ -201,11 +201,12 @@ class Host:
 
     async def close(self) -> None:
         """Kill all workers, and remove the folder. The process ends as the cluster, or the owner's silence, has it end."""
-        for number in list(self._workers):
+        for number in (*self._workers, *self._starting):
             self._kill(number)
         for answering in self._answering.values():
             answering.cancel()
         await self._service.close()
+        await asyncio.gather(*(one.task for one in self._starting.values() if one.task))
         await asyncio.gather(*(one.ended.wait() for one in list(self._workers.values())))
         await asyncio.to_thread(far.remove, str(self._root))
 

@@ -71,7 +71,7 @@ class HostHere:
 
     async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """What the method returns."""
-        asked = asyncio.ensure_future(getattr(self._host, method)(*arguments, **options))
+        asked = asyncio.ensure_future(self._asked(method, *arguments, **options))
         gone = asyncio.ensure_future(self._is_gone.wait())
         try:
             await asyncio.wait([asked, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -81,6 +81,11 @@ class HostHere:
         finally:
             asked.cancel()
             gone.cancel()
+
+    async def _asked(self, method: str, *arguments: Any, **options: Any) -> Any:
+        if self._is_gone.is_set():  # since the call was made
+            raise ConnectionError("the host is gone")
+        return await getattr(self._host, method)(*arguments, **options)
 
     async def kill(self) -> None:
         """End it with its workers."""
@@ -214,6 +219,27 @@ def test_the_only_node_gets_a_new_host_when_its_host_was_killed(tmp_path: Path) 
             return await rig.node()
 
     assert (asyncio.run(run()), reach.tried) == ("a", ["a", "a"])
+
+
+@pytest.mark.parametrize("n_turns", range(1, 9))
+def test_a_node_that_is_lost_at_any_moment_of_a_start_leaves_nobody_waiting(
+    tmp_path: Path, n_turns: int
+) -> None:
+    reach = Few(["a"])
+
+    async def run() -> None:
+        async with asyncio.timeout(20), _rig(tmp_path, reach, look_s=0.05) as rig:
+            kept = await rig.start()
+            losing = asyncio.create_task(reach.hosts["a"].kill())
+            for _ in range(n_turns):
+                await asyncio.sleep(0)
+            with contextlib.suppress(EnvironmentUnavailable, WorkerLost):  # where it is not on the next host
+                await (await rig.start()).close()
+            await losing
+            with pytest.raises(WorkerLost):
+                await kept.cell(Cell(1, WHERE), _refuse, LONG_S)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(
