@@ -545,7 +545,7 @@ def _packed(path: Path) -> _Archive:
             )
         info.uid = info.gid = info.mtime = 0
         info.uname = info.gname = ""
-        return info if info.isfile() or info.isdir() or info.issym() else None
+        return info if info.isfile() or info.islnk() or info.isdir() or info.issym() else None
 
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:

@@ -74,7 +74,7 @@ def packed(spec: WorkerSpec) -> IO[bytes]:
             )
         info.uid = info.gid = 0
         info.uname = info.gname = ""
-        return info if info.isfile() or info.isdir() or info.issym() else None
+        return info if info.isfile() or info.islnk() or info.isdir() or info.issym() else None
 
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for name in CODE:

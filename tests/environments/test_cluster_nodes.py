@@ -242,6 +242,24 @@ def test_a_node_that_is_lost_at_any_moment_of_a_start_leaves_nobody_waiting(
     asyncio.run(run())
 
 
+def test_a_file_of_two_names_is_on_the_node_under_both(tmp_path: Path) -> None:
+    folder = tmp_path / "granted"
+    folder.mkdir()
+    (folder / "one").write_text("said")
+    (folder / "two").hardlink_to(folder / "one")
+
+    async def run() -> Any:
+        async with _rig(tmp_path, Few(["a"]), look_s=3600) as rig:
+            worker = await rig.start(grants=Grants(read=(folder,)))
+            names = {"paths": [str(folder / "one"), str(folder / "two")]}
+            try:
+                return (await worker.expression("[open(path).read() for path in paths]", names, LONG_S)).value
+            finally:
+                await worker.close()
+
+    assert asyncio.run(run()) == ["said", "said"]
+
+
 @pytest.mark.parametrize(
     ("source", "limits", "reason"),
     [
