@@ -29,6 +29,7 @@ NAMES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_NUM_REDIS_GET_RETRIES": "5",  # a second each, for a head that refuses us; it has 20
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else what is asked after the end of a run starts a cluster
 }
 GREET_S = 5.0
 """How long a head may take to greet; Ray itself would ask for minutes."""
@@ -124,12 +125,18 @@ class RayHost:
         try:
             return await getattr(self._actor, method).remote(*arguments, **options)
         except self._ray.exceptions.RayError as error:
-            raise ConnectionError(str(error).strip().partition("\n")[0]) from error
+            raise ConnectionError(why(str(error))) from error
 
     async def kill(self) -> None:
         """Kill the actor's process."""
         with contextlib.suppress(Exception):  # whatever Ray says: it is lost already
             await asyncio.to_thread(self._ray.kill, self._actor)
+
+
+def why(said: str) -> str:
+    """The line that tells the reason: of a traceback the last one, else the first."""
+    lines = said.strip().split("\n")
+    return lines[-1 if any(line.startswith("  File ") for line in lines) else 0].strip()
 
 
 def connected(address: str, run: str, service: Callable[[], Service]) -> RayReach:

@@ -15,6 +15,7 @@ import pytest
 from orchestrator.environments import confine
 from orchestrator.environments.cluster import Cluster
 from orchestrator.environments.cluster_host import Host, Start
+from orchestrator.environments.cluster_ray import why
 from orchestrator.environments.confined import Confined
 from orchestrator.errors import EnvironmentUnavailable, WorkerLost
 from orchestrator.values import Cell, Grants, WorkerLimits, WorkerSpec
@@ -240,6 +241,21 @@ def test_a_node_that_is_lost_at_any_moment_of_a_start_leaves_nobody_waiting(
                 await kept.cell(Cell(1, WHERE), _refuse, LONG_S)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "The actor died because of an error raised in its creation task, \x1b[36mray::Host.__init__()\x1b[39m (pid=7)\n"
+            "  File \"a.py\", line 1, in load\nModuleNotFoundError: No module named 'orchestrator'\n",
+            "ModuleNotFoundError: No module named 'orchestrator'",
+        ),
+        ("The actor died unexpectedly.\n\tclass_name: Host\n", "The actor died unexpectedly."),
+    ],
+)
+def test_what_ray_says_of_a_host_is_told_by_the_line_with_the_reason(said: str, reason: str) -> None:
+    assert why(said) == reason
 
 
 def test_a_file_of_two_names_is_on_the_node_under_both(tmp_path: Path) -> None:
