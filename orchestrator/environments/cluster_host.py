@@ -139,7 +139,7 @@ class Host:
             elif kind == "kill":
                 self._kill(number)
             elif kind == "ask":
-                self._answering[number] = asyncio.create_task(self._answer(number, what))
+                self._take(number, what)
             elif kind == "drop" and number in self._answering:
                 self._answering[number].cancel()
 
@@ -210,13 +210,17 @@ class Host:
         await asyncio.gather(*(one.ended.wait() for one in list(self._workers.values())))
         await asyncio.to_thread(far.remove, str(self._root))
 
+    def _take(self, number: int, what: Any) -> None:
+        answering = self._answering[number] = asyncio.create_task(self._answer(number, what))
+        answering.add_done_callback(
+            lambda _: self._answering.pop(number, None)
+        )  # also of one that never began
+
     async def _answer(self, number: int, what: Any) -> None:
         try:
             self._say("answer", number, await self._service.answer(what))
         except Exception as error:  # noqa: BLE001  (whatever it was: somebody waits for an answer)
             self._say("fault", number, f"{type(error).__name__}: {error}")
-        finally:
-            del self._answering[number]
 
     def _abandon(self) -> None:
         self._abandoning = asyncio.create_task(self._abandoned())

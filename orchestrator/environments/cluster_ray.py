@@ -96,7 +96,10 @@ class RayReach:
                 .remote(f"{self._run}-{node[:16]}-{os.urandom(3).hex()}", self._service)  # its own: one before may live
             )  # fmt: skip
 
-        return RayHost(self._ray, await asyncio.to_thread(make))
+        try:
+            return RayHost(self._ray, await asyncio.to_thread(make))
+        except Exception as error:  # as in `RayHost.call`
+            raise ConnectionError(why(str(error))) from error
 
     async def close(self) -> None:
         """Disconnect; a cluster that was started for this run ends. Ray may go on with that until this process ends."""
@@ -124,7 +127,7 @@ class RayHost:
         """What the actor's method returns. Raises ConnectionError when the actor or its node is lost."""
         try:
             return await getattr(self._actor, method).remote(*arguments, **options)
-        except self._ray.exceptions.RayError as error:
+        except Exception as error:  # Ray raises its own, and plain Exception where it can't submit
             raise ConnectionError(why(str(error))) from error
 
     async def kill(self) -> None:

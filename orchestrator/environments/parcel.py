@@ -130,9 +130,10 @@ class Carrier:
 
     async def carry(self, text: TextFile) -> None:
         """Have the text there. Raises ConnectionError."""
-        if text.path not in self._carried:
-            self._carried[text.path] = asyncio.create_task(self._copy(text.path))
-        await asyncio.shield(self._carried[text.path])
+        carrying = self._carried.get(text.path)
+        if carrying is None or (carrying.done() and (carrying.cancelled() or carrying.exception())):
+            carrying = self._carried[text.path] = asyncio.create_task(self._copy(text.path))
+        await asyncio.shield(carrying)
 
 
 async def _exactly(ours: socket.socket, n_bytes: int) -> bytes:
