@@ -326,7 +326,7 @@
   const lookFor = (text) => { $("search").value = text; searched(); };
   $("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(searched, calls.length > 2000 ? 40 : 0); });
   $("help").addEventListener("click", () => $("keys").showModal());
-  $("keys").addEventListener("close", () => $("tree").focus({ preventScroll: true })); // else its button keeps the next key
+  $("keys").addEventListener("close", () => document.activeElement === $("search") || $("tree").focus({ preventScroll: true })); // else its button keeps the next key
   $("tree").addEventListener("scroll", paint, { passive: true });
   const measure = () => { ROW = matchMedia("(pointer: coarse)").matches ? 40 : 28; };
   addEventListener("resize", () => { measure(); list(); });
