@@ -1,9 +1,9 @@
 """Models whose requests leave from the nodes of a cluster, each over the pooled connections of its node.
 
 The run's owner pays for a request and has it on record before it goes; a node only sends it and hands back what came.
-So a budget holds as on one machine. What it is good for: a request through litellm takes 5 ms of a processor, one that is handed
-to a node 0.7, and one in OpenAI's protocol 0.4 (benchmarks/RESULTS.md). So the first leave from nodes, the last only where every
-one is to.
+So a budget holds as on one machine. What it is good for: a request through litellm takes 5 ms of a processor, one that is
+handed to a node 0.6, and one in OpenAI's protocol 0.3 to 0.6 (benchmarks/RESULTS.md). So the first leave from nodes, the
+last only where every one is to.
 
 Always stay with the owner: models on the owner's own machine (a loopback address), those that no address is asked for (`host`,
 `command`, `recorded`), and providers of which it is not known here which variables they read. A model that the nodes can't
