@@ -9,11 +9,22 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.ray_nodes import why_not
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.ray_nodes import Nodes
+
+ON_NODES = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(bool(why := why_not()), reason=why),
+]
+"""Marks of modules whose tests are on nodes."""
 
 MANIFEST = """
 schema: orchestrate.skill/1

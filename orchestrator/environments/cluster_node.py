@@ -128,7 +128,7 @@ class Node:
         try:
             files = await self._shipped(archives)
         except ConnectionError as error:
-            self._lose()
+            self.lose()
             raise EnvironmentUnavailable(f"a node was lost: {error}") from error
         finally:
             self._n_starting -= 1
@@ -167,7 +167,7 @@ class Node:
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(self.patience_s):
                     await self._host.call("close")
-        self._lose()
+        self.lose()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
@@ -175,10 +175,6 @@ class Node:
     def gone(self, number: int) -> None:
         """Forget a worker."""
         self._workers.pop(number, None)
-
-    def give_up(self) -> None:
-        """The host does not do as it is told: kill it."""
-        self._lose()
 
     def _path(self) -> str:
         return str(self._hello["path"])
@@ -223,7 +219,7 @@ class Node:
                 if words:
                     await self._host.call("tell", words)
         except ConnectionError:
-            self._lose()
+            self.lose()
 
     async def _hearing(self) -> None:
         try:
@@ -234,7 +230,7 @@ class Node:
                     elif number in self._asked and not self._asked[number].done():
                         self._answered(self._asked[number], kind, what)
         except ConnectionError:
-            self._lose()
+            self.lose()
 
     def _answered(self, answer: asyncio.Future[Any], kind: str, what: Any) -> None:
         if kind == "answer":
@@ -251,9 +247,10 @@ class Node:
                 self._beat_at = None
                 await asyncio.sleep(BEAT_S)
         except (ConnectionError, TimeoutError):
-            self._lose()
+            self.lose()
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """Give it up with all that was there, and have its host killed. Safe to do again."""
         if self.is_lost:
             return
         self.is_lost = True
@@ -319,7 +316,7 @@ class _Far:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._node.patience_s):
                 return await asyncio.shield(self._code)
-        self._node.give_up()
+        self._node.lose()
         return await self._code
 
     async def _pumped(self, reader: asyncio.StreamReader) -> None:

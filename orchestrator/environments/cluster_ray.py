@@ -78,7 +78,7 @@ class RayReach:
         try:
             found = await asyncio.to_thread(self._ray.nodes)
         except (self._ray.exceptions.RayError, RuntimeError) as error:  # it says the one or the other
-            raise ConnectionError(str(error).strip().partition("\n")[0]) from error
+            raise ConnectionError(why(str(error))) from error
         living = {one["NodeID"]: float(one["Resources"].get("CPU", 0)) for one in found if one["Alive"]}
         return {name: number for name, number in living.items() if number} or living
 

@@ -36,15 +36,25 @@ def headers_of(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
+def needed_names(target: Target) -> list[str]:
+    """The variables that may hold the key, or what else a request can't do without."""
+    return [*target.key_env, *(one for need in target.needs for one in need.split("|"))]
+
+
+def header_names(target: Target) -> list[str]:
+    """The variables that the target's own headers are filled in from."""
+    return [one for value in target.headers.values() for one in string.Template(value).get_identifiers()]
+
+
 def secrets_of(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
     """What must be in no error: every key that a request may carry, the longer ones first."""
-    named = (one for need in target.needs for one in need.split("|"))
-    keys = {environ.get(one, "").strip() for one in (*target.key_env, *named) if _may_be_key(one)}
-    in_headers = (
-        one for value in target.headers.values() for one in string.Template(value).get_identifiers()
-    )
+    keys = {environ.get(one, "").strip() for one in needed_names(target) if _may_be_key(one)}
     found = {one for one in keys if len(one) >= MIN_KEY_CHARS}
-    found |= {value for one in in_headers if len(value := environ.get(one, "").strip()) >= MIN_HEADER_CHARS}
+    found |= {
+        value
+        for one in header_names(target)
+        if len(value := environ.get(one, "").strip()) >= MIN_HEADER_CHARS
+    }
     return tuple(sorted(found, key=len, reverse=True))
 
 

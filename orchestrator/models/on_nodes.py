@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-import string
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestrator.errors import EnvironmentUnavailable, ModelFailed, OrchestratorError
+from orchestrator.models.keys import header_names, needed_names
 from orchestrator.models.model import Reply
 from orchestrator.models.names import THROUGH_LITELLM
 from orchestrator.models.opening import open_model
@@ -190,9 +190,7 @@ def leaves(target: Target, *, every: bool) -> bool:
 
 def variables_of(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that requests to a model read, of those that are set."""
-    named = [*target.key_env, *(one for need in target.needs for one in need.split("|"))]
-    named += [one for value in target.headers.values() for one in string.Template(value).get_identifiers()]
-    return {name: environ[name] for name in named if name in environ}
+    return {name: environ[name] for name in (*needed_names(target), *header_names(target)) if name in environ}
 
 
 def _is_loopback(address: str | None) -> bool:

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator import app
+from tests.ray_nodes import ray_nodes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.runs.journal import Event
     from orchestrator.values import RunResult
+    from tests.ray_nodes import Nodes
 
 MATHS = """
 from pathlib import Path
@@ -243,3 +247,10 @@ def place(tmp_path, monkeypatch) -> Place:
         made.write(name, "")
         (made.root / name).write_text(text, encoding="utf-8")
     return made
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """A cluster of two nodes for the tests of one module."""
+    with ray_nodes(2) as started:
+        yield started

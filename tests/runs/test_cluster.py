@@ -13,24 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cluster_runs import CODE, MANIFEST, NAPS, skill
+from tests.cluster_runs import CODE, MANIFEST, NAPS, ON_NODES, skill
 from tests.cluster_runs import calls as _calls
 from tests.cluster_runs import ended as _finished
 from tests.cluster_runs import run as _run
 from tests.cluster_runs import until as _until
 from tests.cluster_runs import workers as _workers
 from tests.cluster_runs import workflow as _workflow
-from tests.ray_nodes import Nodes, ray_nodes, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(bool(why := why_not()), reason=why),
-]
+    from tests.ray_nodes import Nodes
+
+pytestmark = ON_NODES
 
 SERVER = """
 import json, sys, threading, time
@@ -56,12 +53,6 @@ print(server.server_port, flush=True)
 server.serve_forever()
 """
 KEY = "sk-0123456789-of-a-test"
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    with ray_nodes(2) as started:
-        yield started
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.cluster_runs import (
     CODE,
     MANIFEST,
     NAPS,
+    ON_NODES,
     calls,
     ended,
     orchestrate,
@@ -25,17 +26,14 @@ from tests.cluster_runs import (
     workers,
     workflow,
 )
-from tests.ray_nodes import Nodes, ray_nodes, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(bool(why := why_not()), reason=why),
-]
+    from tests.ray_nodes import Nodes
+
+pytestmark = ON_NODES
 
 ASK = """
 schema: orchestrate.skill/1
@@ -66,12 +64,6 @@ cell = {cell!r}
 text = f"```repl\\n{{cell}}\\n```" if cell and "XYZZY" not in sys.stdin.read() else "said"
 print(json.dumps({{"text": text, "in": 10, "out": 5, "usd": 0.25}}))
 """
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    with ray_nodes(2) as started:
-        yield started
 
 
 @pytest.fixture
